@@ -1,0 +1,56 @@
+"""Posterior over the causal graphs that could have produced a table.
+
+Names are resolved when first used, so that ``import dag_gfn`` is quick: jax, pgmpy and matplotlib
+are loaded by the parts that need them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dag_gfn import datasets, diagnostics, graphs, metrics, plots, scores
+    from dag_gfn.estimators import DAGGFlowNet, ExactPosterior
+    from dag_gfn.posterior import Posterior
+    from dag_gfn.scores import LocalScores, local_scores
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DAGGFlowNet",
+    "ExactPosterior",
+    "LocalScores",
+    "Posterior",
+    "__version__",
+    "datasets",
+    "diagnostics",
+    "graphs",
+    "local_scores",
+    "metrics",
+    "plots",
+    "scores",
+]
+
+_MODULES = {"datasets", "diagnostics", "graphs", "metrics", "plots", "scores"}
+_HOMES = {
+    "DAGGFlowNet": "estimators",
+    "ExactPosterior": "estimators",
+    "LocalScores": "scores",
+    "Posterior": "posterior",
+    "local_scores": "scores",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

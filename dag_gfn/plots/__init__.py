@@ -1,0 +1,9 @@
+"""Pictures of a posterior: functions that draw on matplotlib Axes and return them."""
+
+from __future__ import annotations
+
+from dag_gfn.plots.curves import training_curve, weights
+from dag_gfn.plots.graph import posterior_graph
+from dag_gfn.plots.heatmap import edge_marginals
+
+__all__ = ["edge_marginals", "posterior_graph", "training_curve", "weights"]

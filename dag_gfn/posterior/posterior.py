@@ -1,0 +1,526 @@
+"""Posterior: weighted draws of DAGs, whatever method made them."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import logsumexp
+
+from dag_gfn import graphs
+from dag_gfn.posterior.distinct import Distinct, distinct_graphs, in_chunks, weighted_sum
+from dag_gfn.posterior.importance import (
+    effective_sample_size,
+    log_mean_weight,
+    normalised_weights,
+    pareto_khat,
+)
+from dag_gfn.posterior.storage import load_arrays, save_arrays
+from dag_gfn.posterior.validation import (
+    checked_graphs,
+    checked_log_weights,
+    checked_names,
+    read_only,
+)
+
+if TYPE_CHECKING:
+    from pgmpy.base import DAG
+    from xarray import DataTree
+
+
+class UniqueGraphs(NamedTuple):
+    """Distinct graphs, the most probable first."""
+
+    adjacency: NDArray[np.int8]  # [U, d, d]
+    probabilities: NDArray[np.float64]  # [U]
+    counts: NDArray[np.int64]  # [U], how many draws each graph has
+
+
+class EquivalenceClasses(NamedTuple):
+    """Markov equivalence classes, the most probable first."""
+
+    cpdags: NDArray[np.int8]  # [C, d, d]; i - j has 1 both ways
+    probabilities: NDArray[np.float64]  # [C]
+    num_dags: NDArray[np.int64]  # [C], how many distinct DAGs of each class were drawn
+
+
+class Posterior:
+    """Weighted DAGs that stand for p(G | D).
+
+    Every mean over the posterior is the self-normalised sum ``sum_s w_s f(G_s) / sum_s w_s`` over
+    the draws. A graph may be drawn more than once; its draws are kept apart.
+
+    Parameters
+    ----------
+    adjacency : array_like, shape [S, d, d]
+        One DAG a draw; entry ``[s, i, j]`` is 1 when ``i -> j`` is an edge of draw ``s``.
+    log_weights : array_like, shape [S]
+        Natural logarithms of the weights, -inf for a draw that does not count. From a sampler:
+        of the unbiased importance weight ``R(G) P_B(tau | G) / P_F(tau)``, whose mean is p(D).
+        All zero for draws that weigh the same, as those of a Markov chain do.
+    names : sequence of str, length d
+        The variables' names.
+    log_evidence : float, optional
+        log p(D) in nats. Computed from the weights when left out; give NaN when the weights say
+        nothing about it, as those of a Markov chain.
+    exact : bool
+        The graphs are all that have positive probability, each once, and ``log_weights`` their
+        log joint scores ``log p(D | G) + log p(G)``.
+    method : str
+        What made the draws, in words.
+    metadata : mapping, optional
+        Anything else worth keeping, of types that JSON knows.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit one another, a graph has a cycle, a name occurs twice, a weight
+        is NaN or +inf, all weights are zero, or ``exact`` is given and a graph occurs twice.
+    TypeError
+        If a name is not a string.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> adjacency = [[[0, 1], [0, 0]], [[0, 0], [0, 0]]]
+    >>> posterior = Posterior(adjacency, np.log([0.75, 0.25]), ["rain", "wet"])
+    >>> posterior.edge_marginals()
+          rain   wet
+    rain   0.0  0.75
+    wet    0.0  0.00
+    >>> posterior.probability(lambda graph: graph.sum() == 0)
+    0.25
+    """
+
+    def __init__(
+        self,
+        adjacency: ArrayLike,
+        log_weights: ArrayLike,
+        names: Sequence[str],
+        *,
+        log_evidence: float | None = None,
+        exact: bool = False,
+        method: str = "",
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.names: tuple[str, ...] = checked_names(names)
+        self.adjacency: NDArray[np.int8] = checked_graphs(adjacency, self.names)
+        self.log_weights: NDArray[np.float64] = checked_log_weights(
+            log_weights, len(self.adjacency)
+        )
+        self.exact = bool(exact)
+        self.method = str(method)
+        self.metadata: dict[str, Any] = dict(metadata or {})
+        self._given_log_evidence = None if log_evidence is None else float(log_evidence)
+        if self.exact and len(self._distinct.first) != len(self.adjacency):
+            raise ValueError(
+                "adjacency holds a graph twice; an exact posterior lists every graph once."
+            )
+
+    @property
+    def num_variables(self) -> int:
+        """The number d of variables."""
+        return len(self.names)
+
+    @property
+    def num_samples(self) -> int:
+        """The number S of draws."""
+        return len(self.adjacency)
+
+    def __len__(self) -> int:
+        """Return the number of draws."""
+        return len(self.adjacency)
+
+    # --- the weights ---------------------------------------------------------------------------
+
+    @cached_property
+    def weights(self) -> NDArray[np.float64]:
+        """Weights that sum to one, float64 [S]."""
+        return read_only(normalised_weights(self.log_weights))
+
+    @cached_property
+    def khat(self) -> float:
+        """Pareto k-hat of the weights: below 0.7 the answers can be trusted.
+
+        ``-inf`` when the largest weights are all equal or the posterior is exact. See
+        ``pareto_khat``. It speaks of the weights alone: draws that all weigh the same, as those
+        of a Markov chain, get ``-inf`` however badly the chain has mixed.
+        """
+        return -np.inf if self.exact else pareto_khat(self.log_weights)
+
+    @cached_property
+    def ess(self) -> float:
+        """Kish's effective sample size: how many equally weighted draws these are worth.
+
+        ``inf`` when the posterior is exact.
+        """
+        return np.inf if self.exact else effective_sample_size(self.log_weights)
+
+    @property
+    def efficiency(self) -> float:
+        """Effective sample size per draw, between 0 and 1; 1 when the posterior is exact."""
+        return 1.0 if self.exact else self.ess / self.num_samples
+
+    @property
+    def log_evidence(self) -> float:
+        """The estimate of log p(D) in nats; NaN when the method has none."""
+        if self._given_log_evidence is not None:
+            return self._given_log_evidence
+        if self.exact:
+            return float(logsumexp(self.log_weights))
+        return log_mean_weight(self.log_weights)
+
+    @property
+    def log_evidence_standard_error(self) -> float:
+        """The standard error of ``log_evidence`` in nats, by the delta method.
+
+        That is ``sd(w) / (mean(w) sqrt(S))`` for independent draws; 0 when the posterior is
+        exact, NaN for a single draw or when ``log_evidence`` came from elsewhere.
+        """
+        if self.exact:
+            return 0.0
+        if self._given_log_evidence is not None or self.num_samples < 2:
+            return np.nan
+        return float(np.sqrt(max(1 / self.efficiency - 1, 0.0) / (self.num_samples - 1)))
+
+    # --- marginals -----------------------------------------------------------------------------
+
+    def edge_marginals(self) -> pd.DataFrame:
+        """Compute the posterior probability of every edge.
+
+        Returns
+        -------
+        DataFrame, float64, shape [d, d]
+            The probability that the row is a direct cause of the column.
+        """
+        return self._frame(self._mean(lambda adjacency: adjacency))
+
+    def path_marginals(self) -> pd.DataFrame:
+        """Compute the posterior probability of every directed path.
+
+        Returns
+        -------
+        DataFrame, float64, shape [d, d]
+            The probability that the row is a cause of the column, direct or through others.
+        """
+        return self._frame(self._mean(graphs.transitive_closure))
+
+    def markov_blanket_marginals(self) -> pd.DataFrame:
+        """Compute the posterior probability that one variable is in another's Markov blanket.
+
+        Returns
+        -------
+        DataFrame, float64, shape [d, d]
+            Symmetric: the probability that row and column are parent and child, or share a child.
+        """
+        return self._frame(self._mean(graphs.markov_blankets))
+
+    def edge_marginals_standard_error(self) -> pd.DataFrame:
+        """Estimate the Monte Carlo standard error of the edge marginals.
+
+        The delta method for self-normalised weights ``w_s`` of independent draws,
+        ``se^2 = sum_s w_s^2 (A_s - mean)^2`` (Owen 2013, Monte Carlo theory, methods and
+        examples, section 9.2).
+
+        Returns
+        -------
+        DataFrame, float64, shape [d, d]
+            Zero throughout when the posterior is exact. It is also zero for an edge that all
+            draws agree on, which does not make that edge certain.
+        """
+        if self.exact:
+            return self._frame(np.zeros((self.num_variables, self.num_variables)))
+        squares = np.zeros(len(self._distinct.first))
+        np.add.at(squares, self._distinct.inverse, self.weights**2)
+        mean = self._mean(lambda adjacency: adjacency)
+        second = weighted_sum(
+            lambda adjacency: adjacency, self.adjacency, self._distinct.first, squares
+        )
+        # (A - m)^2 = A (1 - 2 m) + m^2 because A is 0 or 1
+        variance = second * (1 - 2 * mean) + squares.sum() * mean**2
+        return self._frame(np.sqrt(np.maximum(variance, 0)))
+
+    # --- graphs and classes --------------------------------------------------------------------
+
+    def unique(self) -> UniqueGraphs:
+        """List the distinct graphs with their posterior probabilities.
+
+        Returns
+        -------
+        UniqueGraphs
+            ``adjacency`` int8 [U, d, d], ``probabilities`` float64 [U] that descend and sum to
+            one, ``counts`` int64 [U] of the draws.
+        """
+        return self.most_probable(len(self._distinct.first))
+
+    def most_probable(self, num_graphs: int = 1) -> UniqueGraphs:
+        """List the most probable graphs.
+
+        Parameters
+        ----------
+        num_graphs : int
+            How many; fewer are returned when fewer were drawn.
+
+        Returns
+        -------
+        UniqueGraphs
+            See ``unique``.
+        """
+        distinct = self._distinct
+        order = np.argsort(-distinct.probabilities, kind="stable")[: int(num_graphs)]
+        return UniqueGraphs(
+            self.adjacency[distinct.first[order]],
+            distinct.probabilities[order],
+            distinct.counts[order],
+        )
+
+    def equivalence_classes(self) -> EquivalenceClasses:
+        """List the Markov equivalence classes with their posterior probabilities.
+
+        Returns
+        -------
+        EquivalenceClasses
+            ``cpdags`` int8 [C, d, d], ``probabilities`` float64 [C] that descend and sum to one,
+            ``num_dags`` int64 [C] of distinct DAGs seen. Graphs of weight zero are left out.
+        """
+        distinct = self._distinct
+        kept = distinct.probabilities > 0
+        patterns = np.concatenate(
+            [graphs.cpdag(chunk) for chunk in in_chunks(self.adjacency, distinct.first[kept])]
+        )
+        classes = distinct_graphs(patterns, distinct.probabilities[kept])
+        order = np.argsort(-classes.probabilities, kind="stable")
+        return EquivalenceClasses(
+            patterns[classes.first[order]], classes.probabilities[order], classes.counts[order]
+        )
+
+    # --- any function of the graph -------------------------------------------------------------
+
+    def expectation(
+        self, function: Callable[[NDArray[np.int8]], Any], *, vectorised: bool = False
+    ) -> Any:
+        """Average any function of the graph over the posterior.
+
+        Parameters
+        ----------
+        function : callable
+            Maps the adjacency matrix of one DAG, int8 [d, d], to a number or an array. It is
+            called once for each distinct graph of positive weight.
+        vectorised : bool
+            ``function`` maps many graphs, int8 [U, d, d], to one value each, [U, ...].
+
+        Returns
+        -------
+        float or numpy.ndarray, float64
+            The weighted mean, of the shape that ``function`` returns.
+
+        Raises
+        ------
+        ValueError
+            If ``function`` does not return one value for each graph when ``vectorised``, or
+            values of different shapes.
+
+        Examples
+        --------
+        >>> posterior = Posterior([[[0, 1], [0, 0]], [[0, 0], [0, 0]]], [0.0, 0.0], ["a", "b"])
+        >>> posterior.expectation(lambda graph: graph.sum())
+        0.5
+        """
+
+        def one_by_one(chunk: NDArray[np.int8]) -> NDArray:
+            values = [np.asarray(function(graph)) for graph in chunk]
+            if len({value.shape for value in values}) > 1:
+                raise ValueError(
+                    "function returned arrays of different shapes; it must return the same shape "
+                    "for every graph."
+                )
+            return np.stack(values)
+
+        mean = self._mean(function if vectorised else one_by_one)
+        return float(mean) if np.ndim(mean) == 0 else mean
+
+    def probability(self, predicate: Callable[[NDArray[np.int8]], Any]) -> float:
+        """Compute the posterior probability that something is true of the graph.
+
+        Parameters
+        ----------
+        predicate : callable
+            Maps the adjacency matrix of one DAG, int8 [d, d], to True or False.
+
+        Returns
+        -------
+        float
+        """
+        return self.expectation(lambda graph: bool(predicate(graph)))
+
+    def sample(
+        self, n: int, random_state: int | np.random.Generator | None = None
+    ) -> NDArray[np.int8]:
+        """Draw graphs from the posterior, with replacement and by weight.
+
+        Parameters
+        ----------
+        n : int
+            How many graphs.
+        random_state : int or numpy.random.Generator, optional
+            Same seed, same graphs.
+
+        Returns
+        -------
+        numpy.ndarray, int8, shape [n, d, d]
+        """
+        rng = np.random.default_rng(random_state)
+        return self.adjacency[rng.choice(self.num_samples, size=n, p=self.weights)]
+
+    # --- other libraries and files -------------------------------------------------------------
+
+    def to_networkx(self, i: int) -> nx.DiGraph:
+        """Convert draw ``i`` to a networkx.DiGraph with the variables' names."""
+        return graphs.to_networkx(self.adjacency[i], self.names)
+
+    def to_pgmpy(self, i: int) -> DAG:
+        """Convert draw ``i`` to a pgmpy.base.DAG with the variables' names."""
+        return graphs.to_pgmpy(self.adjacency[i], self.names)
+
+    def to_arviz(
+        self, *, num_draws: int | None = None, random_state: int | np.random.Generator | None = None
+    ) -> DataTree:
+        """Convert to ArviZ.
+
+        ArviZ gives every draw the same weight. So the group ``posterior`` holds draws that do
+        weigh the same: these, in their order, if their weights are equal, and otherwise
+        ``num_draws`` of them drawn again by weight. The draws as they were, with their
+        log-weights, are in the group ``weighted_draws``.
+
+        Parameters
+        ----------
+        num_draws : int, optional
+            How many to draw when the weights are not equal; as many as there are when left out.
+        random_state : int or numpy.random.Generator, optional
+            Same seed, same draws.
+
+        Returns
+        -------
+        xarray.DataTree
+            ``posterior.edge`` int8 [chain, draw, cause, effect]; ``weighted_draws.edge``, and
+            ``weighted_draws.log_weight`` float64 [chain, draw].
+        """
+        import arviz_base  # takes a second to import
+
+        equal = np.ptp(self.weights) == 0
+        draws = (
+            self.adjacency if equal else self.sample(num_draws or self.num_samples, random_state)
+        )
+        return arviz_base.from_dict(
+            {
+                "posterior": {"edge": draws[None]},
+                "weighted_draws": {
+                    "edge": self.adjacency[None],
+                    "log_weight": self.log_weights[None],
+                },
+            },
+            check_conventions=False,  # one chain is what there is
+            coords={"cause": list(self.names), "effect": list(self.names)},
+            dims={"edge": ["cause", "effect"]},
+            attrs={"/": {"method": self.method}},
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to one ``.npz`` file, without pickle.
+
+        An existing file is replaced in one step, so that a reader never sees half of one.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Taken as it is; ``.npz`` is the customary ending.
+
+        Raises
+        ------
+        TypeError
+            If ``metadata`` holds something that JSON does not know.
+        """
+        save_arrays(
+            path,
+            adjacency=self.adjacency,
+            log_weights=self.log_weights,
+            names=self.names,
+            about={
+                "log_evidence": self._given_log_evidence,
+                "exact": self.exact,
+                "method": self.method,
+                "metadata": self.metadata,
+            },
+        )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Posterior:
+        """Read a file that ``save`` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Returns
+        -------
+        Posterior
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file was cut short, or is not one that ``save`` wrote.
+        """
+        stored = load_arrays(path)
+        return cls(stored.adjacency, stored.log_weights, stored.names, **stored.about)
+
+    def __repr__(self) -> str:
+        """Describe the posterior and how far to trust it."""
+        facts = ", ".join(f"{key}: {value}" for key, value in self._facts().items())
+        return f"Posterior({facts})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(key)}</th>"
+            f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
+            for key, value in self._facts().items()
+        )
+        return f"<table><caption>Posterior over DAGs</caption>{rows}</table>"
+
+    # --- inside --------------------------------------------------------------------------------
+
+    def _facts(self) -> dict[str, str]:
+        shown = self.names if len(self.names) <= 6 else (*self.names[:5], "...")
+        facts = {
+            "variables": f"{self.num_variables} ({' '.join(shown)})",
+            "graphs": f"{self.num_samples} draws",
+            "ESS": f"{self.ess:.1f}",
+            "k-hat": f"{self.khat:.2f}",
+        }
+        if self.exact:
+            facts |= {"graphs": f"{self.num_samples}, all there are", "ESS": "exact"}
+            del facts["k-hat"]
+        if not np.isnan(self.log_evidence):
+            facts["log evidence"] = f"{self.log_evidence:.2f}"
+        if self.method:
+            facts["method"] = self.method
+        return facts
+
+    def _frame(self, matrix: NDArray) -> pd.DataFrame:
+        return pd.DataFrame(matrix, index=list(self.names), columns=list(self.names))
+
+    @cached_property
+    def _distinct(self) -> Distinct:
+        return distinct_graphs(self.adjacency, self.weights)
+
+    def _mean(self, function: Callable) -> NDArray:
+        distinct = self._distinct
+        return weighted_sum(function, self.adjacency, distinct.first, distinct.probabilities)

@@ -1,0 +1,127 @@
+"""The file a posterior is kept in: one ``.npz``, no pickle, replaced in one step."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+FORMAT = "dag_gfn posterior 1"
+
+
+class StoredPosterior(NamedTuple):
+    """What the file holds."""
+
+    adjacency: NDArray[np.int8]  # [S, d, d]
+    log_weights: NDArray[np.float64]  # [S]
+    names: tuple[str, ...]
+    about: dict[str, Any]
+
+
+def save_arrays(
+    path: str | os.PathLike[str],
+    *,
+    adjacency: NDArray[np.int8],
+    log_weights: NDArray[np.float64],
+    names: Sequence[str],
+    about: Mapping[str, Any],
+) -> None:
+    """Write a posterior's arrays and what is known about them.
+
+    Parameters
+    ----------
+    path : str or path-like
+    adjacency : numpy.ndarray, int8, shape [S, d, d]
+    log_weights : numpy.ndarray, float64, shape [S]
+    names : sequence of str, length d
+    about : mapping
+        Of types that JSON knows.
+
+    Raises
+    ------
+    TypeError
+        If ``about`` holds something that JSON does not know.
+    """
+    try:
+        text = json.dumps(dict(about))
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"metadata cannot be saved ({error}); keep to numbers, strings, lists and dicts."
+        ) from error
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez_compressed(
+                file,
+                format=np.array(FORMAT),
+                names=np.array(names, dtype=np.str_),
+                edges=np.packbits(adjacency.reshape(len(adjacency), -1), axis=1),
+                log_weights=log_weights,
+                about=np.array(text),
+            )
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files private
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def load_arrays(path: str | os.PathLike[str]) -> StoredPosterior:
+    """Read a posterior's arrays.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    StoredPosterior
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file was cut short, or was not written by ``save_arrays``.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"There is no file {os.fspath(path)!r}.")
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            if str(stored["format"]) != FORMAT:
+                raise ValueError(f"its format is {str(stored['format'])!r}, not {FORMAT!r}")
+            names = tuple(str(name) for name in stored["names"])
+            log_weights = stored["log_weights"]
+            bits = np.unpackbits(stored["edges"], axis=1, count=len(names) ** 2)
+            about = json.loads(str(stored["about"]))
+    except (
+        EOFError,
+        KeyError,
+        ValueError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise ValueError(
+            f"{os.fspath(path)!r} is not a posterior that dag_gfn saved, or was cut short; save "
+            "it again."
+        ) from error
+    adjacency = bits.view(np.int8).reshape(-1, len(names), len(names))
+    return StoredPosterior(adjacency, log_weights, names, about)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

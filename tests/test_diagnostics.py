@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+from dag_gfn.diagnostics import UntrustedPosteriorWarning, assess, warn_if_untrusted
+from dag_gfn.posterior import Posterior
+
+
+def posterior_with(log_weights, num_variables=3):
+    log_weights = np.asarray(log_weights, float)
+    graphs = np.zeros((len(log_weights), num_variables, num_variables), np.int8)
+    return Posterior(graphs, log_weights, [f"x{i}" for i in range(num_variables)])
+
+
+def normal_weights(spread, num_draws=1_000):
+    return np.random.default_rng(0).normal(0, spread, num_draws)
+
+
+@pytest.mark.parametrize(
+    ("log_weights", "level", "says"),
+    [
+        (normal_weights(0.3), "good", "can be trusted"),
+        (np.r_[-np.ones(500), np.zeros(500)], "good", "no draw stands out"),
+        (normal_weights(0.3, 60), "fair", "More draws"),
+        (np.zeros(1_000), "fair", "another random_state"),
+        (normal_weights(5.0), "poor", "Train longer"),
+        (normal_weights(4_000.0), "poor", "outweigh all the others"),
+        (normal_weights(1.0, 20), "poor", "fewer than 25 draws"),
+    ],
+)
+def test_levels_and_words(log_weights, level, says):
+    trust = assess(posterior_with(log_weights))
+    assert trust.level == level
+    assert says in str(trust)
+    assert all(sentence.endswith(".") for sentence in trust.sentences)
+
+
+def test_khat_that_few_draws_cannot_bear_is_only_fair():
+    # 200 draws bear 1 - 1 / log10(200) = 0.565; the quantiles of a Pareto tail of shape 0.65 are
+    # above it
+    weights = (1 - (np.arange(200) + 0.5) / 200) ** -0.65
+    posterior = posterior_with(np.log(weights))
+    assert 0.57 < posterior.khat < 0.69
+    trust = assess(posterior)
+    assert trust.level == "fair"
+    assert "above the 0.57 that 200 draws can bear" in str(trust)
+
+
+def test_numbers_in_the_sentences_are_those_of_the_posterior():
+    posterior = posterior_with(normal_weights(0.5))
+    text = str(assess(posterior))
+    assert f"k-hat is {posterior.khat:.2f}" in text
+    assert f"worth {posterior.ess:.0f}" in text
+    assert f"at most {0.5 / np.sqrt(posterior.ess):.2g}" in text
+
+
+def test_remedies_fit_the_number_of_variables():
+    heavy = normal_weights(5.0)
+    assert "ExactPosterior" in str(assess(posterior_with(heavy, 5)))
+    assert "ExactPosterior" not in str(assess(posterior_with(heavy, 6)))
+    assert "max_parents" in str(assess(posterior_with(heavy, 6)))
+
+
+def test_exact_is_good():
+    exact = Posterior(np.zeros((1, 2, 2)), [-3.0], ["a", "b"], exact=True)
+    assert assess(exact).level == "good"
+
+
+def test_warns_only_when_poor_and_at_the_caller():
+    with pytest.warns(UntrustedPosteriorWarning, match="k-hat is .* above 0.7") as caught:
+        warn_if_untrusted(posterior_with(normal_weights(5.0)))
+    assert caught[0].filename == __file__
+    assert issubclass(UntrustedPosteriorWarning, UserWarning)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_if_untrusted(posterior_with(normal_weights(0.3)))
+        warn_if_untrusted(posterior_with(np.zeros(5)))
