@@ -1,0 +1,147 @@
+"""BDe: the marginal likelihood of categorical networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from dag_gfn.scores.likelihood import Indices, LocalLikelihood
+from dag_gfn.tables import categorical_codes
+
+__all__ = ["BDe", "BDeLikelihood"]
+
+
+@dataclass(frozen=True)
+class BDe:
+    r"""Bayesian Dirichlet metric with a uniform prior joint distribution (BDeu), score equivalent.
+
+    A node with r states and q joint states of its parents has, for each of the latter, an
+    independent Dirichlet prior with all parameters alpha / (q r). With N_kl rows in parent state k
+    and node state l, and N_k their sum over l, the likelihood is eq. (28) of [1]_ with the uniform
+    parameters of [2]_,
+
+    .. math::
+
+        p(d^j \mid d^{Pa}) = \prod_{k=1}^{q} \frac{\Gamma(\alpha / q)}{\Gamma(\alpha / q + N_k)}
+        \prod_{l=1}^{r} \frac{\Gamma(\alpha / (q r) + N_{kl})}{\Gamma(\alpha / (q r))}.
+
+    States that a categorical dtype declares count even when no row has them.
+
+    Parameters
+    ----------
+    equivalent_sample_size : float, default 10
+        alpha, the weight of the prior, in rows.
+
+    References
+    ----------
+    .. [1] D. Heckerman, D. Geiger and D. M. Chickering. "Learning Bayesian networks: the
+       combination of knowledge and statistical data." Machine Learning 20, 1995.
+    .. [2] W. Buntine. "Theory refinement on Bayesian networks." UAI 1991.
+
+    Examples
+    --------
+    >>> from dag_gfn.scores import local_scores
+    >>> table = pd.DataFrame({"a": list("xxyy"), "b": list("uuvu")})
+    >>> scores = local_scores(table, score=BDe(equivalent_sample_size=1))
+    >>> round(scores.local_score("b", ["a"]), 6)
+    -3.360375
+    """
+
+    equivalent_sample_size: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Check the equivalent sample size."""
+        if not 0 < self.equivalent_sample_size < np.inf:
+            raise ValueError(
+                "equivalent_sample_size of BDe must be positive, not "
+                f"{self.equivalent_sample_size}."
+            )
+
+    def prepare(self, frame: pd.DataFrame, targets: np.ndarray) -> BDeLikelihood:
+        """Condense the table into its distinct rows.
+
+        Raises
+        ------
+        ValueError
+            If a column is not categorical; see `dag_gfn.tables.categorical_codes`.
+        """
+        codes, states = categorical_codes(frame)
+        rows, counts = np.unique(
+            np.column_stack([codes, targets]).astype(np.int32), axis=0, return_counts=True
+        )
+        return BDeLikelihood(
+            codes=np.ascontiguousarray(rows[:, :-1].T),
+            targets=rows[:, -1],
+            counts=counts.astype(np.int64),
+            num_states=np.array([len(column) for column in states], dtype=np.int64),
+            equivalent_sample_size=float(self.equivalent_sample_size),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class BDeLikelihood(LocalLikelihood):
+    """BDeu of one table: everything the score knows of the data.
+
+    Attributes
+    ----------
+    codes : ndarray of int32 [d, m]
+        State of each column in each distinct row.
+    targets : ndarray of int32 [m]
+        Column that was set by intervention, -1 for none.
+    counts : ndarray of int64 [m]
+        How often the row occurs.
+    num_states : ndarray of int64 [d]
+    equivalent_sample_size : float
+    """
+
+    codes: np.ndarray
+    targets: np.ndarray
+    counts: np.ndarray
+    num_states: np.ndarray
+    equivalent_sample_size: float
+
+    @property
+    def num_variables(self) -> int:
+        """Number of columns, d."""
+        return len(self.codes)
+
+    def log_marginals(self, node: int, parent_sets: np.ndarray) -> np.ndarray:
+        """Return log p(column `node` | columns of each parent set), float64 [K]."""
+        from dag_gfn.scores.bde_counts import family_scores
+
+        return family_scores(
+            *self._observed(node),
+            self.num_states,
+            node,
+            np.ascontiguousarray(parent_sets),
+            self.equivalent_sample_size,
+        )
+
+    def log_marginals_of_subsets(
+        self, node: int, candidates: Indices, max_size: int, base: Indices = ()
+    ) -> np.ndarray:
+        """Return log p(column `node` | `base` and S) of every subset S of the candidates.
+
+        A set's rows are split by its largest member from those of the set without it, so each set
+        costs one pass over the rows.
+        """
+        from dag_gfn.scores.bde_counts import subset_scores
+
+        return subset_scores(
+            *self._observed(node),
+            self.num_states,
+            node,
+            np.asarray(base, dtype=np.int64),
+            np.asarray(candidates, dtype=np.int64),
+            min(max_size, len(candidates)),
+            self.equivalent_sample_size,
+        )
+
+    def _observed(self, node: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return codes and counts of the rows in which the node was not set."""
+        observed = self.targets != node
+        if np.all(observed):
+            return self.codes, self.counts
+        return np.ascontiguousarray(self.codes[:, observed]), self.counts[observed]

@@ -1,0 +1,237 @@
+"""Knowledge that is not in the table: edges that must or must not be there, and interventions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from numbers import Integral
+from typing import TypeAlias
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+
+__all__ = ["EdgeSet", "column_index", "edge_constraints", "edge_mask", "intervention_targets"]
+
+EdgeSet: TypeAlias = Iterable[tuple[str | int, str | int]] | np.ndarray | pd.DataFrame
+
+
+def column_index(column: str | int, names: Sequence[str], what: str = "column") -> int:
+    """Return the position of a column given by name or position.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a string nor an integer.
+    ValueError
+        If there is no such column, or an integer is the name of one column and the position of
+        another.
+
+    Examples
+    --------
+    >>> column_index("b", ("a", "b"))
+    1
+    """
+    if isinstance(column, str):
+        if column not in names:
+            raise ValueError(
+                f"{what} {column!r} is not in the table, whose columns are {_list(names)}."
+            )
+        return list(names).index(column)
+    if isinstance(column, Integral) and not isinstance(column, (bool, np.bool_)):
+        if not 0 <= column < len(names):
+            raise ValueError(
+                f"{what} {column} is not in the table, whose columns are numbered 0 to "
+                f"{len(names) - 1}."
+            )
+        if str(column) in names and names[column] != str(column):
+            raise ValueError(
+                f"{what} {column} could mean the column called {str(column)!r} or the one at "
+                f"position {column}, {names[column]!r}; give the name as a string."
+            )
+        return int(column)
+    raise TypeError(f"{what} must be a column name or position, not {column!r}.")
+
+
+def edge_mask(edges: EdgeSet | None, names: Sequence[str], what: str) -> np.ndarray:
+    """Return a set of edges as a matrix.
+
+    Parameters
+    ----------
+    edges : iterable of (cause, effect), array or DataFrame of bool [d, d], or None
+        Pairs of names or positions; or a matrix in which row causes column, matched by name when it
+        is a DataFrame.
+    names : sequence of str
+    what : str
+        What the edges are called in errors, such as "required".
+
+    Returns
+    -------
+    ndarray of bool [d, d]
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a column is unknown, an edge is not a pair or joins a column to itself, or a matrix has
+        the wrong shape or entries other than zero and one.
+
+    Examples
+    --------
+    >>> edge_mask([("a", "b")], ("a", "b"), "required").astype(int).tolist()
+    [[0, 1], [0, 0]]
+    """
+    num_variables = len(names)
+    mask = np.zeros((num_variables, num_variables), dtype=bool)
+    if edges is None:
+        return mask
+    if isinstance(edges, pd.DataFrame):
+        rows = [column_index(str(name), names, f"{what} edge end") for name in edges.index]
+        columns = [column_index(str(name), names, f"{what} edge end") for name in edges.columns]
+        if len(set(rows)) < len(rows) or len(set(columns)) < len(columns):
+            raise ValueError(f"the matrix of {what} edges names a column twice.")
+        mask[np.ix_(rows, columns)] = _as_bool(edges.to_numpy(), what)
+    elif (
+        isinstance(edges, np.ndarray)
+        and edges.ndim == 2
+        and edges.shape == mask.shape
+        and (edges.dtype == bool or num_variables != 2)
+    ):
+        mask = _as_bool(edges, what)
+    elif isinstance(edges, np.ndarray) and edges.dtype == bool:
+        raise ValueError(
+            f"the matrix of {what} edges must be {num_variables} x {num_variables}, but its shape "
+            f"is {edges.shape}."
+        )
+    else:
+        mask = _mask_of_pairs(edges, names, what)
+    loops = np.flatnonzero(np.diag(mask))
+    if len(loops):
+        raise ValueError(f"{what} edge {names[loops[0]]!r} -> {names[loops[0]]!r} is a self-loop.")
+    return mask
+
+
+def edge_constraints(
+    required: EdgeSet | None,
+    forbidden: EdgeSet | None,
+    max_parents: int | None,
+    names: Sequence[str],
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return constraints that some DAG can meet.
+
+    Returns
+    -------
+    required, forbidden : ndarray of bool [d, d]
+        Row causes column; the diagonal is forbidden.
+    max_parents : int
+        d - 1 when there is no limit.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `edge_mask`; also when an edge is both required and forbidden, the required edges contain
+        a cycle, or a column has more required parents than it may have.
+    """
+    num_variables = len(names)
+    if max_parents is None:
+        max_parents = num_variables - 1
+    if not isinstance(max_parents, Integral) or isinstance(max_parents, (bool, np.bool_)):
+        raise TypeError(f"max_parents must be an integer or None, not {max_parents!r}.")
+    if not 0 <= max_parents <= num_variables - 1:
+        raise ValueError(
+            f"max_parents must be from 0 to d - 1 = {num_variables - 1}, not {max_parents}."
+        )
+    required_mask = edge_mask(required, names, "required")
+    forbidden_mask = edge_mask(forbidden, names, "forbidden")
+    both = np.argwhere(required_mask & forbidden_mask)
+    if len(both):
+        cause, effect = both[0]
+        raise ValueError(
+            f"edge {names[cause]!r} -> {names[effect]!r} is both required and forbidden."
+        )
+    graph = nx.DiGraph(np.argwhere(required_mask).tolist())
+    if not nx.is_directed_acyclic_graph(graph):
+        cycle = [edge[0] for edge in nx.find_cycle(graph)]
+        path = " -> ".join(repr(names[node]) for node in [*cycle, cycle[0]])
+        raise ValueError(f"the required edges contain the cycle {path}; remove one of them.")
+    num_required = np.sum(required_mask, axis=0)
+    if np.any(num_required > max_parents):
+        node = int(np.argmax(num_required))
+        raise ValueError(
+            f"column {names[node]!r} has {num_required[node]} required parents, more than "
+            f"max_parents = {max_parents}."
+        )
+    return required_mask, forbidden_mask | np.eye(num_variables, dtype=bool), int(max_parents)
+
+
+def intervention_targets(
+    interventions: Iterable[str | int | None] | None, names: Sequence[str], num_rows: int
+) -> np.ndarray:
+    """Return the column that was set in each row, -1 for none.
+
+    Parameters
+    ----------
+    interventions : sequence [n] of column names or positions, or None
+        None, "" and NaN stand for rows without intervention. A Series is matched by position.
+    names : sequence of str
+    num_rows : int
+
+    Returns
+    -------
+    ndarray of int64 [n]
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a target is not a column, or the number of targets is not the number of rows.
+
+    Examples
+    --------
+    >>> intervention_targets([None, "b", ""], ("a", "b"), 3)
+    array([-1,  1, -1])
+    """
+    targets = np.full(num_rows, -1, dtype=np.int64)
+    if interventions is None:
+        return targets
+    if isinstance(interventions, str):
+        raise TypeError(
+            f"interventions must have one target per row, not the single name {interventions!r}."
+        )
+    listed = list(interventions)
+    if len(listed) != num_rows:
+        raise ValueError(
+            f"interventions has {len(listed)} targets for {num_rows} rows; give one per row, None "
+            "for a row without."
+        )
+    known: dict[str | int, int] = {}
+    for row, target in enumerate(listed):
+        if target is None or target is pd.NA or target == "" or target != target:
+            continue
+        if target not in known:
+            known[target] = column_index(target, names, f"intervention target of row {row},")
+        targets[row] = known[target]
+    return targets
+
+
+def _mask_of_pairs(edges: EdgeSet, names: Sequence[str], what: str) -> np.ndarray:
+    """Return pairs of names or positions as a matrix, bool [d, d]."""
+    mask = np.zeros((len(names), len(names)), dtype=bool)
+    if isinstance(edges, str):
+        raise TypeError(f"{what} edges must be pairs (cause, effect), not {edges!r}.")
+    for edge in edges:
+        if isinstance(edge, str) or not isinstance(edge, Iterable) or len(pair := list(edge)) != 2:
+            raise ValueError(f"{what} edge {edge!r} is not a pair (cause, effect).")
+        cause, effect = (column_index(end, names, f"{what} edge end") for end in pair)
+        mask[cause, effect] = True
+    return mask
+
+
+def _as_bool(values: np.ndarray, what: str) -> np.ndarray:
+    """Return a matrix of zeros and ones as bool."""
+    if not np.isin(values, (0, 1)).all():
+        raise ValueError(f"the matrix of {what} edges must hold only 0 and 1 (or False and True).")
+    return values.astype(bool)
+
+
+def _list(names: Sequence[str]) -> str:
+    """Return the first names for a message."""
+    shown = ", ".join(repr(name) for name in names[:12])
+    return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"
