@@ -1,0 +1,68 @@
+"""The command ``dag-gfn``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import dag_gfn
+from dag_gfn.cli import fit
+from dag_gfn.cli.messages import Refusal
+
+__all__ = ["build_parser", "main"]
+
+_EPILOG = """\
+example:
+  dag-gfn fit --dataset sachs --log --standardize --output sachs_run
+
+"dag-gfn fit --help" explains every option."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Make the parser of the arguments; its result has ``run``, which does the work."""
+    parser = argparse.ArgumentParser(
+        prog="dag-gfn",
+        description="The posterior over the causal graphs that could have produced a table.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"dag-gfn {dag_gfn.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    fit.add_parser(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments after the command's name; those of the process when left out.
+
+    Returns
+    -------
+    int
+        The exit code: 0 when all went well, 1 when the table, a constraint or the output folder was
+        refused (in one sentence on the standard error stream), 130 when interrupted. Arguments that
+        cannot be understood end the process with 2, as argparse does.
+
+    Examples
+    --------
+    >>> main(["fit", "no_such_table.csv"])  # says why on the standard error stream
+    1
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    # Whoever types the bare command wants to know what it does.
+    args = build_parser().parse_args(argv or ["--help"])
+    try:
+        args.run(args)
+    except Refusal as refusal:
+        print(f"dag-gfn: {refusal}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("dag-gfn: interrupted before the results were complete.", file=sys.stderr)
+        return 130
+    return 0

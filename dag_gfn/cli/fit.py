@@ -1,0 +1,320 @@
+"""``dag-gfn fit``: from a table to a folder of results."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import secrets
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dag_gfn.cli.messages import in_command_words, plain_warnings, refusing
+
+if TYPE_CHECKING:
+    from dag_gfn.cli.inputs import Request
+    from dag_gfn.estimators import DAGGFlowNet
+
+DATASETS = ("sachs",)
+SCORES = ("bge", "bde")
+PRIORS = ("uniform", "edge", "erdos_renyi", "fair")
+
+_DESCRIPTION = """\
+Fit the posterior over causal graphs to a table, and write a folder of results: sampled graphs with
+their weights, the probability of every edge and path, and pictures.
+
+The table is a CSV file (.csv, .tsv, .txt, also .gz) whose first line names the columns, or a
+Parquet file. Rows are observations, columns are variables: all measurements (--score bge) or all
+categories (--score bde). No value may be missing."""
+
+_EPILOG = """\
+examples:
+  dag-gfn fit --dataset sachs --log --standardize --output sachs_run
+      the protein-signalling table that ships with the package
+
+  dag-gfn fit table.csv --standardize --forbid outcome:age --output run
+      measurements in table.csv, knowing that the outcome does not cause the age
+
+  dag-gfn fit answers.parquet --score bde --prior fair --max-parents 3 --output run
+      categories, with a prior that does not favour dense graphs
+
+results in the output folder:
+{files}"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parsers of commands."""
+    parser = commands.add_parser(
+        "fit",
+        help="fit the posterior over causal graphs to a table",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_table_options(parser)
+    _add_model_options(parser)
+    _add_run_options(parser)
+    parser.epilog = _EPILOG.format(files=_file_list())
+    parser.set_defaults(run=lambda args: run(args, parser))
+
+
+def _add_table_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the table")
+    group.add_argument("table", nargs="?", type=Path, metavar="TABLE", help="CSV or Parquet file")
+    group.add_argument(
+        "--dataset", choices=DATASETS, help="a table that ships with the package, in place of TABLE"
+    )
+    group.add_argument(
+        "--all-conditions",
+        action="store_true",
+        help="with --dataset sachs: all nine experimental conditions (7466 rows) and their "
+        "interventions, not the observational one alone (853 rows)",
+    )
+    chosen = group.add_mutually_exclusive_group()
+    chosen.add_argument(
+        "--columns", nargs="+", action="extend", metavar="NAME", help="use these columns alone"
+    )
+    chosen.add_argument(
+        "--drop", nargs="+", action="extend", metavar="NAME", help="leave these columns out"
+    )
+    group.add_argument(
+        "--interventions-column",
+        metavar="NAME",
+        help="the column that says which variable was set by an experiment in each row, empty for "
+        "none; it is not a variable itself",
+    )
+    group.add_argument(
+        "--log", action="store_true", help="take the natural logarithm of every column first"
+    )
+    group.add_argument(
+        "--standardize",
+        action="store_true",
+        help="give every column mean 0 and variance 1 (after --log); the BGe score depends on the "
+        "scale of the columns, so this is wise unless their units are comparable",
+    )
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the model")
+    group.add_argument(
+        "--score",
+        choices=SCORES,
+        default="bge",
+        help="bge for measurements (linear, Gaussian), bde for categories (default: %(default)s)",
+    )
+    group.add_argument(
+        "--prior",
+        choices=PRIORS,
+        default="uniform",
+        help="prior over graphs (default: %(default)s, which favours dense graphs when there are "
+        "few rows; fair gives every number of parents the same probability, edge and erdos_renyi "
+        "make edges costly)",
+    )
+    group.add_argument(
+        "--max-parents", type=_whole(0), metavar="N", help="most parents of a variable"
+    )
+    for option, word in (("--require", "required"), ("--forbid", "forbidden")):
+        group.add_argument(
+            option,
+            action="append",
+            default=[],
+            metavar="CAUSE:EFFECT",
+            help=f"an edge that is {word}; may be repeated"
+            + (" (names may contain colons themselves)" if word == "required" else ""),
+        )
+    for what in ("score", "prior"):
+        group.add_argument(
+            f"--{what}-param",
+            action="append",
+            default=[],
+            type=_parameter,
+            metavar="NAME=NUMBER",
+            help=f"a hyper-parameter of the {what}, such as "
+            + {"score": "equivalent_sample_size=1", "prior": "beta=0.1"}[what],
+        )
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the run")
+    group.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of results, which must not exist yet (default: the table's name followed by "
+        "_posterior)",
+    )
+    group.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the results in a folder that exists; its other files are left alone",
+    )
+    group.add_argument(
+        "--samples", type=_whole(1), metavar="N", help="graphs to draw (default: 10000)"
+    )
+    group.add_argument(
+        "--updates",
+        type=_whole(1),
+        metavar="N",
+        help="most training updates (default: 10000); training ends sooner when it no longer helps",
+    )
+    group.add_argument(
+        "--seed",
+        type=_whole(0, 2**32 - 1),
+        metavar="N",
+        help="same seed, same result (default: drawn at random, and kept in summary.json)",
+    )
+    group.add_argument(
+        "--quiet", action="store_true", help="print nothing but warnings and what is wrong"
+    )
+
+
+def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Check everything, fit, write and report.
+
+    Raises
+    ------
+    Refusal
+        If the table, an option or the output folder is not fit.
+    """
+    _check_usage(args, parser)
+    from dag_gfn.cli.inputs import read_request
+    from dag_gfn.cli.outputs import claimed_folder, write_results
+
+    say = _silent if args.quiet else print
+    output = args.output or Path(f"{_stem(args)}_posterior")
+    with plain_warnings():
+        with refusing(OSError, MemoryError, TypeError, ValueError):
+            request = read_request(args)
+            scores = request.check()
+        # A TypeError from here on is a fault of ours, and its traceback should be seen.
+        with (
+            refusing(OSError, MemoryError, ValueError),
+            claimed_folder(output, args.overwrite) as folder,
+        ):
+            say(f"Read {request.label}: {scores.num_rows} rows, {scores.num_variables} variables.")
+            say(f"Fitting; the results will be in {folder}/.", flush=True)
+            started = time.monotonic()
+            estimator = _fit(args, request)
+            summary = _summary(args, request, estimator, time.monotonic() - started)
+            write_results(
+                folder,
+                estimator.posterior_,
+                history=estimator.history_,
+                scores=scores,
+                summary=summary,
+            )
+    trust = summary["trust"]
+    say(f"\nWrote to {folder}/:\n{_file_list()}\n")
+    verdict = "\n".join([f"Trust: {trust['level']}.", *map(in_command_words, trust["sentences"])])
+    if trust["level"] == "poor":
+        print(verdict, file=sys.stderr)
+    else:
+        say(verdict)
+
+
+def _check_usage(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """End the process if options do not go together."""
+    if (args.table is None) == (args.dataset is None):
+        parser.error("give either a TABLE or --dataset, one of the two")
+    if args.all_conditions and args.dataset is None:
+        parser.error("--all-conditions goes with --dataset")
+    if args.interventions_column is not None and args.dataset is not None:
+        parser.error(
+            "--interventions-column goes with a TABLE; --dataset has --all-conditions instead"
+        )
+    if args.score == "bde" and (args.log or args.standardize):
+        option = "--log" if args.log else "--standardize"
+        parser.error(f"{option} is for measurements; leave it out with --score bde")
+
+
+def _fit(args: argparse.Namespace, request: Request) -> DAGGFlowNet:
+    from dag_gfn.estimators import DAGGFlowNet
+
+    seed = secrets.randbits(32) if args.seed is None else args.seed
+    chosen = {"n_samples": args.samples, "num_updates": args.updates}
+    estimator = DAGGFlowNet(
+        **request.model,
+        progress=not args.quiet,
+        random_state=seed,
+        **{name: value for name, value in chosen.items() if value is not None},
+    )
+    return estimator.fit(request.table, **request.constraints)
+
+
+def _summary(
+    args: argparse.Namespace, request: Request, estimator: DAGGFlowNet, seconds: float
+) -> dict[str, Any]:
+    """Collect what it takes to repeat the run, and what it takes to judge it."""
+    from dag_gfn.diagnostics import assess
+
+    posterior = estimator.posterior_
+    trust = assess(posterior)
+    parameters = estimator.get_params(deep=False)
+    interventions = request.constraints["interventions"]
+    return {
+        "table": request.label,
+        "rows": len(request.table),
+        "variables": list(posterior.names),
+        "log": args.log,
+        "rows_with_intervention": sum(target is not None for target in interventions or []),
+        "required_edges": request.constraints["required_edges"],
+        "forbidden_edges": request.constraints["forbidden_edges"],
+        "seed": parameters.pop("random_state"),
+        "settings": {
+            name: value
+            for name, value in parameters.items()
+            if name not in ("callback", "progress")
+        },
+        "samples": len(posterior),
+        "khat": posterior.khat,
+        "ess": posterior.ess,
+        "log_evidence": posterior.log_evidence,
+        "log_evidence_standard_error": posterior.log_evidence_standard_error,
+        "trust": {"level": trust.level, "sentences": trust.sentences},
+        "fit_seconds": round(seconds, 1),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("dag_gfn", "jax", "dm-haiku", "numpy", "pandas")},
+        },
+    }
+
+
+def _stem(args: argparse.Namespace) -> str:
+    return args.dataset or args.table.name.split(".")[0]
+
+
+def _file_list() -> str:
+    from dag_gfn.cli.outputs import FILES
+
+    width = max(map(len, FILES))
+    return "\n".join(f"  {name:<{width}}  {what}" for name, what in FILES.items())
+
+
+def _silent(*_: object, **__: object) -> None:
+    pass
+
+
+def _whole(least: int, most: int | None = None) -> Any:
+    """Make a type for argparse: a whole number in a range."""
+
+    def whole_number(text: str) -> int:
+        value = int(text)
+        if value < least or (most is not None and value > most):
+            bound = f"at least {least}" if most is None else f"from {least} to {most}"
+            raise argparse.ArgumentTypeError(f"{value} is not {bound}")
+        return value
+
+    return whole_number
+
+
+def _parameter(text: str) -> tuple[str, float]:
+    name, separator, number = text.partition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        separator = ""
+    if not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=NUMBER")
+    return name, value

@@ -1,0 +1,1 @@
+"""State spaces on which a generative flow network builds objects, step by step."""
