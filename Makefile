@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 DEMO := demo
-DEMO_COMMAND = $(BIN)/dag-gfn fit --dataset sachs --log --standardize --output $(DEMO) --overwrite
+DEMO_COMMAND = $(BIN)/dag-gfn fit --dataset sachs --log --standardize --seed 0 \
+	--output $(DEMO) --overwrite
 BENCHMARK_COMMAND = $(BIN)/python experiments/benchmark/run.py
 
 # The first interpreter that runs and is new enough: a python3.11 on the path may be a broken shim.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 # The draws that a reliable mean needs, 10^(1 / (1 - k)), pass 2000 at 0.7 and are soon out of reach
 # beyond it (Vehtari et al. 2024, section 3.2.3).
 KHAT_LIMIT = 0.7
+_NO_TAIL = 3.0  # times the mean weight
 # Draws worth 100 give edge probabilities to a standard error of 0.05 or better; worth 10, of 0.16.
 ESS_GOOD = 100
 ESS_POOR = 10
@@ -80,6 +81,16 @@ def assess(posterior: Posterior) -> Trust:
         )
     khat, ess = posterior.khat, posterior.ess
     bearable = min(KHAT_LIMIT, 1 - 1 / np.log10(max(len(posterior), 2)))
+    heaviest = len(posterior) * float(posterior.weights.max())
+    if KHAT_LIMIT < khat < np.inf and heaviest <= _NO_TAIL:
+        # k-hat has no scale: it can call the tail of weights that hardly differ a heavy one.
+        harmless = (
+            f"Pareto k-hat is {khat:.2f}, but no draw weighs more than {heaviest:.1f} times the "
+            "mean, so that tail carries nothing."
+        )
+        return Trust(
+            "good" if ess >= ESS_GOOD else "fair", (harmless, _about_ess(ess, len(posterior)))
+        )
     sentences = [_about_khat(khat, bearable, len(posterior)), _about_ess(ess, len(posterior))]
     if khat > KHAT_LIMIT or ess < ESS_POOR:
         return Trust("poor", (*sentences, *_remedies(posterior)))

@@ -83,16 +83,10 @@ class _PosteriorEstimator(BaseEstimator):
             If the table, a constraint or a setting is not fit; the message says which and what
             to do.
         """
-        if isinstance(X, pd.DataFrame) or hasattr(X, "to_pandas"):
-            table = X
-            # Sets n_features_in_ and feature_names_in_; the values are checked with the scores.
-            validate_data(self, X, skip_check_array=True)
-        else:
-            table = validate_data(self, X, dtype=None, ensure_min_samples=2, ensure_min_features=2)
-            if table.dtype == object:
-                table = validate_data(self, X, dtype=np.float64)
-        self.scores_ = local_scores(
-            table,
+        self._check_settings()
+        # The table is checked where it is scored, since messages name the column there.
+        scores = local_scores(
+            X,
             self.score,
             self.prior if prior is None else prior,
             interventions=interventions,
@@ -103,8 +97,18 @@ class _PosteriorEstimator(BaseEstimator):
             score_params=self.score_params,
             prior_params=self.prior_params,
         )
-        self._infer(self.scores_)
+        validate_data(self, X, skip_check_array=True)  # n_features_in_, feature_names_in_
+        self.scores_ = scores
+        self._infer(scores)
         return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        # scikit-learn looks for a trailing underscore, which the parameter `lambda_` has too.
+        return hasattr(self, "posterior_")
+
+    def _check_settings(self) -> None:
+        """Refuse a setting before there is work to throw away."""
+        raise NotImplementedError
 
     def _infer(self, scores: LocalScores) -> None:
         """Set ``posterior_`` and whatever else the method has to show."""
@@ -185,8 +189,8 @@ class DAGGFlowNet(_PosteriorEstimator):
     posterior_ : Posterior
     scores_ : LocalScores
     history_ : DataFrame
-        A row every 250 updates: ``update``, ``loss``, ``log_weight_std``, ``efficiency``,
-        ``log_evidence``, ``num_edges``.
+        A row every 250 updates: ``update``, ``loss``, ``log_weight_std``, ``log_weight_mad``,
+        ``efficiency``, ``log_evidence``, ``num_edges``.
     flow_ : Flow
         The trained sampler.
     n_features_in_ : int
@@ -250,7 +254,16 @@ class DAGGFlowNet(_PosteriorEstimator):
         self.random_state = random_state
 
     def _infer(self, scores: LocalScores) -> None:
-        settings = self._settings()
+        settings = Settings(
+            policy=self.policy,
+            objective=self.objective,
+            lambda_=float(self.lambda_),
+            window=int(self.window),
+            num_environments=int(self.num_environments),
+            batch_size=int(self.batch_size),
+            target_period=int(self.target_period),
+            exploration=float(self.exploration),
+        )
         rng = check_random_state(self.random_state)
         train_seed, draw_seed = (int(rng.randint(2**31 - 1)) for _ in range(2))
         self.flow_: Flow = fit_flow(
@@ -315,7 +328,7 @@ class DAGGFlowNet(_PosteriorEstimator):
         method = exact_log_prob if exact else estimated_log_prob
         return method(self.flow_, self.scores_, flat).reshape(graphs.shape[:-2])
 
-    def _settings(self) -> Settings:
+    def _check_settings(self) -> None:
         self._check_choice("policy", POLICIES)
         self._check_choice("objective", OBJECTIVES)
         self._check_range("lambda_", 0.0, 1.0)
@@ -324,16 +337,6 @@ class DAGGFlowNet(_PosteriorEstimator):
         for name in ("window", "num_environments", "batch_size", "num_updates", "n_samples"):
             self._check_count(name, 1)
         self._check_count("target_period", 0)
-        return Settings(
-            policy=self.policy,
-            objective=self.objective,
-            lambda_=float(self.lambda_),
-            window=int(self.window),
-            num_environments=int(self.num_environments),
-            batch_size=int(self.batch_size),
-            target_period=int(self.target_period),
-            exploration=float(self.exploration),
-        )
 
 
 class ExactPosterior(_PosteriorEstimator):
@@ -390,9 +393,11 @@ class ExactPosterior(_PosteriorEstimator):
         self.progress = progress
         self.random_state = random_state
 
-    def _infer(self, scores: LocalScores) -> None:
+    def _check_settings(self) -> None:
         if self.n_samples is not None:
             self._check_count("n_samples", 1)
+
+    def _infer(self, scores: LocalScores) -> None:
         exact = enumerate_posterior(scores)
         self.edge_marginals_ = exact.edge_marginals()
         self.path_marginals_ = exact.path_marginals()

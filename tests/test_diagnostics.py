@@ -5,7 +5,12 @@ import warnings
 import numpy as np
 import pytest
 
-from dag_gfn.diagnostics import UntrustedPosteriorWarning, assess, warn_if_untrusted
+from dag_gfn.diagnostics import (
+    KHAT_LIMIT,
+    UntrustedPosteriorWarning,
+    assess,
+    warn_if_untrusted,
+)
 from dag_gfn.posterior import Posterior
 
 
@@ -78,3 +83,14 @@ def test_warns_only_when_poor_and_at_the_caller():
         warnings.simplefilter("error")
         warn_if_untrusted(posterior_with(normal_weights(0.3)))
         warn_if_untrusted(posterior_with(np.zeros(5)))
+
+
+def test_khat_of_weights_that_hardly_differ_is_no_alarm():
+    rng = np.random.default_rng(0)
+    log_weights = 0.05 * rng.pareto(1.1, size=2000).clip(max=10)
+    adjacency = np.zeros((2000, 2, 2), np.int8)
+    posterior = Posterior(adjacency, log_weights, ["a", "b"])
+    assert posterior.khat > KHAT_LIMIT
+    assert assess(posterior).level == "good"
+    heavy = Posterior(adjacency, np.log(rng.pareto(1.1, size=2000)), ["a", "b"])
+    assert assess(heavy).level == "poor"

@@ -32,6 +32,7 @@ ARROWS = {
     "estimators": INFERENCE | {"diagnostics", "exact", "gflownet", "mcmc", "tables"},
 }
 ARROWS["cli"] = set(ARROWS)
+ARROWS["__main__"] = {"cli"}
 
 # Slow to load, so never imported by merely importing the package, nor at the top of a file; the
 # exceptions are files that are about nothing else.

@@ -55,9 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     1
     """
     argv = sys.argv[1:] if argv is None else argv
-    # Whoever types the bare command wants to know what it does.
-    args = build_parser().parse_args(argv or ["--help"])
     try:
+        # Whoever types the bare command wants to know what it does.
+        args = build_parser().parse_args(argv or ["--help"])
         args.run(args)
     except Refusal as refusal:
         print(f"dag-gfn: {refusal}", file=sys.stderr)

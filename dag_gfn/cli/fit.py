@@ -208,10 +208,9 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     trust = summary["trust"]
     say(f"\nWrote to {folder}/:\n{_file_list()}\n")
     verdict = "\n".join([f"Trust: {trust['level']}.", *map(in_command_words, trust["sentences"])])
-    if trust["level"] == "poor":
-        print(verdict, file=sys.stderr)
-    else:
-        say(verdict)
+    if args.quiet and trust["level"] == "poor":
+        print(f"dag-gfn: {' '.join(verdict.split())}", file=sys.stderr)
+    say(verdict)
 
 
 def _check_usage(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:

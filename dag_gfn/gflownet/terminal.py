@@ -168,21 +168,32 @@ def _policy_at(flow: Flow, scores: LocalScores, adjacency: np.ndarray) -> Policy
         local[:, node] -= scores.local_scores_of(node, scores.required[None, :, node])
     # Graphs that the constraints exclude are never reached; any finite number will do.
     local = np.where(np.isfinite(local), local, 0.0)
-    policy = make_policy(flow.settings)
-
-    @jax.jit
-    def evaluate(graphs: jax.Array, local: jax.Array) -> PolicyOutput:
-        state = from_adjacency(flow.problem.space, flow.gains_function, graphs, local)
-        return policy.apply(flow.params, observe(flow.problem, state))
-
     pieces = []
     for begin in range(0, len(adjacency), _BATCH):
         rows = np.arange(begin, begin + _BATCH) % len(adjacency)
-        pieces.append(
-            jax.device_get(
-                evaluate(jnp.asarray(adjacency[rows], bool), jnp.asarray(local[rows], jnp.float32))
-            )
+        output = _evaluate(
+            flow.problem,
+            flow.params,
+            jnp.asarray(adjacency[rows], bool),
+            jnp.asarray(local[rows], jnp.float32),
+            gains_function=flow.gains_function,
+            settings=flow.settings,
         )
+        pieces.append(jax.device_get(output))
     return jax.tree.map(
         lambda *leaves: np.concatenate(leaves)[: len(adjacency)].astype(float), *pieces
     )
+
+
+@partial(jax.jit, static_argnames=("gains_function", "settings"))
+def _evaluate(
+    problem: Problem,
+    params: Any,
+    graphs: jax.Array,
+    local_scores: jax.Array,
+    *,
+    gains_function: GainsFunction,
+    settings: Settings,
+) -> PolicyOutput:
+    state = from_adjacency(problem.space, gains_function, graphs, local_scores)
+    return make_policy(settings).apply(params, observe(problem, state))

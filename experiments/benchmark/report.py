@@ -1,0 +1,154 @@
+"""Results as Markdown tables, written between the markers of a README."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from studies import PUBLISHED_RATE, STUDIES, Record, missed
+
+
+class Column(NamedTuple):
+    """A heading, and how a record is shown under it."""
+
+    heading: str
+    show: Callable[[Record], str]
+
+
+def _metric(name: str, form: str) -> Callable[[Record], str]:
+    def show(record: Record) -> str:
+        value = record.get("metrics", {}).get(name)
+        return "–" if value is None else format(float(value), form)
+
+    return show
+
+
+def _case(name: str) -> Callable[[Record], str]:
+    return lambda record: str(record["case"][name])
+
+
+def _evidence_error(record: Record) -> str:
+    error = _metric("log_evidence_error", "+.4f")(record)
+    return f"{error} ± {_metric('log_evidence_standard_error', '.4f')(record)}"
+
+
+def _range(record: Record) -> str:
+    return f"{_metric('slowest', '.4g')(record)} to {_metric('fastest', '.4g')(record)}"
+
+
+def _published(record: Record) -> str:
+    rate = PUBLISHED_RATE.get(record["case"]["num_variables"])
+    return "–" if rate is None else f"{rate:g}"
+
+
+def verdict(record: Record) -> str:
+    """Say whether a run has met its targets."""
+    failures = missed(record)
+    if failures is None:
+        return "none set"
+    if "error" in record:
+        return f"**failed**: {record['error']}"
+    return "met" if not failures else f"**missed**: {', '.join(failures)}"
+
+
+_FIT = (
+    Column("updates", _metric("updates", ".0f")),
+    Column("start-up s", _metric("start_seconds", ".1f")),
+    Column("memory GiB", _metric("memory_gib", ".1f")),
+)
+_TRUST = (
+    Column("k-hat", _metric("khat", ".2f")),
+    Column("ESS / N", _metric("efficiency", ".3f")),
+)
+_ACCURACY = (
+    Column("table", _case("table")),
+    Column("total variation (≤ 0.03)", _metric("total_variation", ".4f")),
+    Column("largest edge error (≤ 0.01)", _metric("edge_error", ".4f")),
+    Column("the same, weighted draws", _metric("weighted_edge_error", ".4f")),
+    *_TRUST,
+    Column("log-evidence error, nats", _evidence_error),
+    *_FIT,
+    Column("fit s (≤ 90)", _metric("fit_seconds", ".1f")),
+    Column("target", verdict),
+)
+COLUMNS = {
+    "gaussian5": _ACCURACY,
+    "asia5": _ACCURACY,
+    "speed": (
+        Column("settings", _case("settings")),
+        Column("d", _case("num_variables")),
+        Column("updates a second, median", _metric("updates_per_second", ".4g")),
+        Column("slowest to fastest call", _range),
+        Column("jax-dag-gflownet", _published),
+        Column("times as many (≥ 100)", _metric("times_published", ".0f")),
+        Column("scores and arrays s", _metric("setup_seconds", ".1f")),
+        Column("compile s", _metric("compile_seconds", ".1f")),
+        Column("start-up s", _metric("start_seconds", ".1f")),
+        Column("memory GiB", _metric("memory_gib", ".1f")),
+        Column("target", verdict),
+    ),
+    "sachs": (
+        Column("seed", _case("seed")),
+        Column("k-hat (< 0.7)", _metric("khat", ".2f")),
+        Column("ESS / N", _metric("efficiency", ".3f")),
+        Column("log evidence, nats", _metric("log_evidence", ".3f")),
+        Column("standard error", _metric("log_evidence_standard_error", ".3f")),
+        *_FIT,
+        Column("fit s (≤ 300)", _metric("fit_seconds", ".1f")),
+        Column("target", verdict),
+    ),
+}
+
+
+def study_table(study: str, records: list[Record]) -> str:
+    """Return a study's table, with what it was measured with, as Markdown."""
+    rows = [record for record in records if record["study"] == study]
+    if not rows:
+        return "Not measured yet."
+    columns = COLUMNS[study]
+    lines = [
+        "| " + " | ".join(column.heading for column in columns) + " |",
+        "|" + " --- |" * len(columns),
+        *("| " + " | ".join(column.show(row) for column in columns) + " |" for row in rows),
+        "",
+        *dict.fromkeys(_summary(rows) + [_provenance(row) for row in rows]),
+    ]
+    return "\n".join(lines)
+
+
+def rewrite(readme: str, records: list[Record]) -> str:
+    """Return a README with the tables between its markers made anew.
+
+    Raises
+    ------
+    ValueError
+        If the markers of a study are not there.
+    """
+    for study in STUDIES:
+        begin, end = f"<!-- begin {study} -->", f"<!-- end {study} -->"
+        block = f"{begin}\n{study_table(study, records)}\n{end}"
+        pattern = f"{re.escape(begin)}.*?{re.escape(end)}"
+        readme, count = re.subn(pattern, lambda _, block=block: block, readme, flags=re.DOTALL)
+        if count != 1:
+            raise ValueError(f"the README must have {begin} and {end} once, to hold the table.")
+    return readme
+
+
+def _summary(rows: list[Record]) -> list[str]:
+    judged = [failures for failures in map(missed, rows) if failures is not None]
+    if not judged:
+        return []
+    met = sum(not failures for failures in judged)
+    return [f"Targets met in {met} of {len(judged)} runs.", ""]
+
+
+def _provenance(row: Record) -> str:
+    machine = row["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
+    warning = " **A quick run, which measures nothing.**" if row["quick"] else ""
+    return (
+        f"`{row['command']}`, {row['date']}, {machine['cpu']}, {machine['cores']} cores, "
+        f"{machine['memory_gib']} GiB memory, load average {machine['load']} when begun; "
+        f"{versions}.{warning}"
+    )

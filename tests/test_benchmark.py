@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "experiments" / "benchmark"
+# What a run that meets every target of its study measures.
+GOOD = {
+    "gaussian5": {"total_variation": 0.03, "edge_error": 0.01, "fit_seconds": 90.0},
+    "asia5": {"total_variation": 0.03, "edge_error": 0.01, "fit_seconds": 90.0},
+    "speed": {"times_published": 100.0, "updates_per_second": 280.0},
+    "sachs": {"khat": 0.69, "fit_seconds": 300.0},
+}
+# One metric a study, a little beyond its limit.
+BAD = {
+    "gaussian5": ("total_variation", 0.0301, "total variation"),
+    "asia5": ("edge_error", 0.0101, "edge error"),
+    "speed": ("times_published", 99.9, "updates a second"),
+    "sachs": ("khat", 0.7, "k-hat"),
+}
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """The modules of the benchmark, which is a folder of scripts and no package."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    names = ("report", "studies")
+    for name in names:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    import report
+    import studies
+
+    yield report, studies
+    for name in names:
+        del sys.modules[name]
+
+
+def record(studies, study, metrics, **changes):
+    return {
+        "study": study,
+        "case": studies.cases(study, studies.QUICK)[0],
+        "date": "2000-01-01",
+        "command": "python experiments/benchmark/run.py",
+        "quick": False,
+        "machine": {"cpu": "abacus", "cores": 2, "memory_gib": 1, "load": "0.0"},
+        "versions": {"python": "3.11"},
+        "metrics": metrics,
+    } | changes
+
+
+def run(*arguments):
+    # Unoptimised code is quicker to compile, and here nothing is timed.
+    environment = dict(os.environ, JAX_DISABLE_MOST_OPTIMIZATIONS="1")
+    return subprocess.run(
+        [sys.executable, str(FOLDER / "run.py"), *map(str, arguments)],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_every_study_has_cases_and_columns_and_targets(benchmark):
+    report, studies = benchmark
+    assert set(studies.STUDIES) == set(studies.TARGETS) == set(report.COLUMNS)
+    for study, number in {"gaussian5": 5, "asia5": 5, "speed": 6, "sachs": 3}.items():
+        assert len(studies.cases(study, studies.Config())) == number
+        assert len(studies.cases(study, studies.QUICK)) == 1
+
+
+@pytest.mark.parametrize("study", GOOD)
+def test_limits_themselves_are_met_and_more_is_not(benchmark, study):
+    report, studies = benchmark
+    assert report.verdict(record(studies, study, GOOD[study])) == "met"
+    metric, value, words = BAD[study]
+    bad = record(studies, study, GOOD[study] | {metric: value})
+    assert report.verdict(bad) == f"**missed**: {words}"
+    nothing = record(studies, study, GOOD[study] | {metric: "nan"})
+    assert report.verdict(nothing) == f"**missed**: {words}"
+
+
+def test_equal_weights_meet_the_target(benchmark):
+    report, studies = benchmark
+    equal = record(studies, "sachs", {"khat": "-inf", "fit_seconds": 10.0})
+    assert report.verdict(equal) == "met"
+    assert "| -inf |" in report.study_table("sachs", [equal])
+
+
+def test_speed_has_no_target_where_nothing_was_published(benchmark):
+    report, studies = benchmark
+    assert report.verdict(record(studies, "speed", {"updates_per_second": 9.0})) == "none set"
+
+
+def test_failed_run_has_a_row_and_counts_as_missed(benchmark):
+    report, studies = benchmark
+    good = record(studies, "sachs", GOOD["sachs"])
+    failed = record(studies, "sachs", {}, error="not done after 9 s")
+    del failed["metrics"]
+    table = report.study_table("sachs", [good, failed])
+    assert "**failed**: not done after 9 s" in table
+    assert "Targets met in 1 of 2 runs." in table
+
+
+def test_tables_are_well_formed_and_rewritten_in_place(benchmark):
+    report, studies = benchmark
+    records = [record(studies, study, GOOD[study]) for study in studies.STUDIES]
+    committed = (FOLDER / "README.md").read_text(encoding="utf-8")
+    readme = report.rewrite(committed, records)
+    assert report.rewrite(readme, records) == readme
+    for study in studies.STUDIES:
+        block = re.search(f"<!-- begin {study} -->(.*)<!-- end {study} -->", readme, re.DOTALL)
+        rows = [line for line in block.group(1).splitlines() if line.startswith("|")]
+        assert len(rows) == 3
+        assert {line.count("|") for line in rows} == {len(report.COLUMNS[study]) + 1}
+        assert "abacus, 2 cores" in block.group(1)
+    with pytest.raises(ValueError, match="begin gaussian5"):
+        report.rewrite("no markers", records)
+
+
+def test_committed_tables_are_those_of_the_committed_results(benchmark):
+    report, _ = benchmark
+    results = FOLDER / "results.jsonl"
+    lines = results.read_text(encoding="utf-8").splitlines() if results.exists() else []
+    records = [json.loads(line) for line in lines]
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert report.rewrite(readme, records) == readme
+    assert not any(line["quick"] for line in records)
+
+
+def test_quick_run_does_not_touch_the_committed_results():
+    refused = run("--quick")
+    assert refused.returncode == 2
+    assert "--output" in refused.stderr
+
+
+def test_quick_run_measures_and_keeps_what_others_measured(benchmark, tmp_path):
+    report, studies = benchmark
+    kept = record(studies, "sachs", GOOD["sachs"])
+    (tmp_path / "results.jsonl").write_text(json.dumps(kept) + "\n", encoding="utf-8")
+    done = run("--quick", "--only", "gaussian5", "--output", tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "results.jsonl").read_text(encoding="utf-8").splitlines()
+    measured, other = (json.loads(line) for line in lines)
+    assert other == kept
+    assert measured["quick"]
+    metrics = {name: float(value) for name, value in measured["metrics"].items()}
+    assert 0 < metrics["total_variation"] < 1
+    assert 0 < metrics["edge_error"] <= metrics["total_variation"] + 1e-6
+    assert metrics["start_seconds"] > 0 and metrics["fit_seconds"] > 0
+    assert metrics["updates"] == studies.QUICK.estimator["num_updates"]
+    # Unbiased whatever the training: the error is a few of its standard errors.
+    assert abs(metrics["log_evidence_error"]) < 6 * metrics["log_evidence_standard_error"]
+    readme = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "which measures nothing" in readme and "abacus" in readme
