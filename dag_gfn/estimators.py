@@ -84,6 +84,8 @@ class _PosteriorEstimator(BaseEstimator):
             to do.
         """
         self._check_settings()
+        if isinstance(X, np.ndarray) and np.iscomplexobj(X):
+            raise ValueError("Complex data not supported; a table holds real measurements.")
         # The table is checked where it is scored, since messages name the column there.
         scores = local_scores(
             X,
