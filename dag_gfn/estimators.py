@@ -165,7 +165,7 @@ class DAGGFlowNet(_PosteriorEstimator):
         Steps in a stretch at most.
     num_environments : int, default 16
         Graphs that are built at a time.
-    batch_size : int, default 32
+    batch_size : int, default 16
         Windows in an update.
     target_period : int, default 0
         Updates between copies to a target network; 0 trains without one.
@@ -222,7 +222,7 @@ class DAGGFlowNet(_PosteriorEstimator):
         lambda_: float = 0.9,
         window: int = 12,
         num_environments: int = 16,
-        batch_size: int = 32,
+        batch_size: int = 16,
         target_period: int = 0,
         num_updates: int = 10_000,
         learning_rate: float = 2e-3,

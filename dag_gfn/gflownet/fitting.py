@@ -25,9 +25,9 @@ from dag_gfn.scores import LocalScores
 
 CHUNK = 250  # updates between looks at the weights
 _WARM_UP = 100  # updates in which the learning rate rises
-_COOL_DOWN = 0.3  # last share of a run, in which it falls to zero
-_SETTLED = 0.9  # a spread above this share of the spread before has settled
-_PATIENCE = 8  # looks that are compared, half with half
+_COOL_DOWN = 0.4  # last share of a run, in which it falls to zero
+_SETTLED = 0.95  # a spread above this share of the spread before has settled
+_PATIENCE = 16  # looks that are compared, half with half
 
 Callback = Callable[[dict[str, float]], None]
 
@@ -56,10 +56,10 @@ def fit_flow(
     """Train a flow until its weights have settled, or for a number of updates.
 
     The learning rate rises over the first 100 updates, stays, and falls linearly to zero over the
-    last 30 % of the run. After every chunk 256 trajectories are drawn without exploration: the
+    last 40 % of the run. After every chunk 256 trajectories are drawn without exploration: the
     standard deviation of their log-weights is zero exactly for a perfect sampler, so it is the
     training curve that needs no ground truth. With ``early_stopping`` the fall begins as soon as
-    their mean absolute deviation has decreased by less than 10 % in 1 000 updates.
+    their mean absolute deviation has decreased by less than 5 % in 2 000 updates.
 
     Parameters
     ----------

@@ -34,8 +34,8 @@ from dag_gfn.scores import LocalScores
 class Settings(NamedTuple):
     """What a compiled training run is specialised to; hashable, static under jit.
 
-    ``window=1``, ``lambda_=0`` and ``target_period=1000`` with ``num_environments=8`` is the
-    training of Deleu et al. 2022.
+    The training of Deleu et al. 2022 has ``objective="modified_detailed_balance"``, ``window=1``,
+    ``num_environments=8``, ``batch_size=32`` and ``target_period=1000``.
     """
 
     policy: str = "node"  # a name of POLICIES
@@ -43,7 +43,7 @@ class Settings(NamedTuple):
     lambda_: float = 0.9  # weight of longer stretches
     huber_delta: float = 1.0  # nats
     window: int = 12  # K
-    batch_size: int = 32  # N
+    batch_size: int = 16  # N
     num_environments: int = 16  # B
     replay_rows: int = 1024  # steps kept of each environment
     exploration: float = 0.1  # share of uniformly drawn actions
