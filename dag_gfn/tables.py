@@ -335,7 +335,8 @@ def _measured_column(column: pd.Series, name: str) -> np.ndarray:
     if types.is_object_dtype(column.dtype):
         column = _numbers_from_objects(column, name)
     if not types.is_numeric_dtype(column.dtype):
-        example = column.iloc[0]
+        # Of strings read from a file, the first that is no number is the one to look at.
+        example = next((value for value in column if not _is_number(str(value))), column.iloc[0])
         raise ValueError(
             f"column {name!r} is not numeric (it holds {example!r}); make it numbers, drop it, or "
             'use score="bde" for a table of categories.'

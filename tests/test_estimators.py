@@ -11,7 +11,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from dag_gfn import DAGGFlowNet, ExactPosterior, Posterior, local_scores
 from dag_gfn.diagnostics import UntrustedPosteriorWarning
 from dag_gfn.exact import enumerate_posterior
-from dag_gfn.gflownet import fitting
 
 # The tests compile many small programs and run each for a moment only.
 jax.config.update("jax_disable_most_optimizations", True)
@@ -25,12 +24,6 @@ TINY = {
     "n_samples": 256,
     "progress": False,
 }
-
-
-@pytest.fixture(autouse=True)
-def short_chunks(monkeypatch):
-    """A fit of one update is padded to a chunk of them: make that short."""
-    monkeypatch.setattr(fitting, "CHUNK", 10)
 
 
 def measurements(d=3, num_rows=40, seed=0):
