@@ -45,6 +45,7 @@ _TINY = 1e-37
 # Where both moves fail, an edge against the order is no better than its own gain less this penalty.
 _NO_MOVE = 6.0
 _LOG_ZERO = -1000.0
+_TIE_BREAK = 0.3  # nats between the first and the last variable
 
 
 class ParentSetArrays(NamedTuple):
@@ -194,6 +195,9 @@ def _greedy_order(
     one_more = jnp.broadcast_to(in_degree + 1.0, (batch, d, d))
     missing = jnp.concatenate([sizes, one_more, in_degree], axis=-1)  # members not yet placed
     holding = parent_sets.members.transpose(2, 0, 1)  # [i, j, K]
+    # Score-equivalent choices lose alike, and rounding must not choose: a state would have another
+    # order each way it is reached.
+    tie_break = _TIE_BREAK * jnp.arange(d) / d
 
     def place_one(
         carry: tuple[jax.Array, jax.Array], _: None
@@ -203,7 +207,7 @@ def _greedy_order(
         total = jnp.where(possible, scaled, 0.0).sum(axis=-1)
         best = jnp.where(possible, weight, -jnp.inf).max(axis=-1)
         log_mass = jnp.where(total > 1e-25, top + jnp.log(jnp.maximum(total, _TINY)), best)
-        node = jnp.argmin(jnp.where(placed, jnp.inf, log_free - log_mass), axis=1)
+        node = jnp.argmin(jnp.where(placed, jnp.inf, log_free - log_mass + tie_break), axis=1)
         children = jnp.take_along_axis(adjacency, node[:, None, None], axis=1)[:, 0, :, None]
         itself = jnp.broadcast_to(eye[node][:, None, :], (batch, d, d))
         found = jnp.concatenate([holding[node], children + itself, children], axis=-1)
