@@ -1,0 +1,1 @@
+"""Markov chain Monte Carlo over directed acyclic graphs."""

@@ -1,0 +1,212 @@
+"""What Markov chains leave behind, and how they are run: burn-in, thinning, a time limit.
+
+Glossary: ``C`` chains, ``S`` draws of a chain, ``d`` variables.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from dag_gfn.posterior import Posterior
+
+__all__ = ["Chains", "Draws", "chains_posterior", "run_chains"]
+
+_BURN_IN = 0.1  # first share of the steps, or of the seconds, that is left out
+_CHUNK_SECONDS = 0.5  # between looks at the clock
+
+
+class Draws(NamedTuple):
+    """Some draws of every chain, in their order."""
+
+    adjacency: NDArray[np.int8]  # [C, S, d, d]
+    log_scores: NDArray[np.float64]  # [C, S], log p(D | G) + log p(G)
+    log_weights: NDArray[np.float64]  # [C, S], zero where the chain's limit is the posterior
+
+
+class Chains(NamedTuple):
+    """Draws of several Markov chains, without their burn-in."""
+
+    draws: Draws
+    edge_marginals: NDArray[np.float64]  # [C, d, d], of all steps after the burn-in
+    seconds: NDArray[np.float64]  # [S], wall time from the start at which each draw was there
+    num_steps: int  # of each chain, the burn-in included
+    thin: int  # steps between draws
+    acceptance: Mapping[str, float]  # share of the proposals of each kind that were accepted
+
+
+class Kernel(NamedTuple):
+    """A sampler with all of its chains inside, for `run_chains`."""
+
+    advance: Callable[[int, int], Draws]  # (number of draws, steps between them)
+    forget: Callable[[], None]  # start the edge marginals and the acceptance anew
+    edge_marginals: Callable[[], NDArray[np.float64]]  # [C, d, d], since `forget`
+    acceptance: Callable[[], Mapping[str, float]]  # since `forget`
+
+
+def chains_posterior(chains: Chains, names: tuple[str, ...], method: str) -> Posterior:
+    """Pool all chains, one after another, as a posterior without an evidence.
+
+    Parameters
+    ----------
+    chains : Chains
+    names : tuple of str [d]
+    method : str
+
+    Returns
+    -------
+    Posterior
+        ``metadata["num_chains"]`` says into how many equal parts the draws fall.
+    """
+    draws = chains.draws
+    num_chains, _, d, _ = draws.adjacency.shape
+    return Posterior(
+        draws.adjacency.reshape(-1, d, d),
+        draws.log_weights.ravel(),
+        names,
+        log_evidence=np.nan,
+        method=method,
+        metadata={"num_chains": num_chains, "num_steps": chains.num_steps, "thin": chains.thin},
+    )
+
+
+def run_chains(
+    kernel: Kernel,
+    *,
+    num_draws: int,
+    num_steps: int,
+    max_seconds: float | None = None,
+    progress: bool = False,
+) -> Chains:
+    """Run all chains for a number of steps or for a time, and keep evenly spaced draws.
+
+    The first tenth of the steps, or of the seconds, is left out as burn-in.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    num_draws : int
+        Of each chain, after the burn-in; up to twice as many where time decides.
+    num_steps : int
+        Of each chain, the burn-in included; not looked at when ``max_seconds`` is given.
+    max_seconds : float, optional
+        Run for so long instead.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Chains
+    """
+    if max_seconds is None:
+        return _run_steps(kernel, num_draws, num_steps, progress)
+    return _run_seconds(kernel, num_draws, max_seconds, progress)
+
+
+def _run_steps(kernel: Kernel, num_draws: int, num_steps: int, progress: bool) -> Chains:
+    burn_in = int(_BURN_IN * num_steps)
+    thin = max((num_steps - burn_in) // num_draws, 1)
+    pieces: list[Draws] = []
+    stamps: list[NDArray[np.float64]] = []
+    begin = time.perf_counter()
+    with tqdm(total=burn_in + num_draws * thin, unit="step", disable=not progress) as bar:
+        speed = _Speed()
+        done = 0
+        while done < burn_in:
+            size = min(speed.steps(), burn_in - done)
+            with speed.timed(size):
+                kernel.advance(1, size)
+            done += size
+            bar.update(size)
+        kernel.forget()
+        made = 0
+        while made < num_draws:
+            size = min(max(speed.steps() // thin, 1), num_draws - made)
+            with speed.timed(size * thin):
+                pieces.append(kernel.advance(size, thin))
+            stamps.append(np.full(size, time.perf_counter() - begin))
+            made += size
+            bar.update(size * thin)
+    return _chains(kernel, pieces, stamps, burn_in + made * thin, thin)
+
+
+def _run_seconds(kernel: Kernel, num_draws: int, max_seconds: float, progress: bool) -> Chains:
+    """Run until the time is up; whenever there are twice the draws, keep every second one."""
+    pieces: list[Draws] = []
+    stamps: list[NDArray[np.float64]] = []
+    begin = time.perf_counter()
+    speed, done, made, thin = _Speed(), 0, 0, 1
+    with tqdm(total=round(max_seconds), unit="s", disable=not progress) as bar:
+
+        def elapsed() -> float:
+            seconds = time.perf_counter() - begin
+            bar.update(min(int(seconds), bar.total) - bar.n)
+            return seconds
+
+        while elapsed() < _BURN_IN * max_seconds:
+            size = speed.steps()
+            with speed.timed(size):
+                kernel.advance(1, size)
+            done += size
+        kernel.forget()
+        while elapsed() < max_seconds or not made:
+            size = max(min(speed.steps() // thin, num_draws), 1)
+            with speed.timed(size * thin):
+                pieces.append(kernel.advance(size, thin))
+            stamps.append(np.full(size, time.perf_counter() - begin))
+            done, made = done + size * thin, made + size
+            if made >= 2 * num_draws:
+                joined, stamp = _joined(pieces), np.concatenate(stamps)
+                # A draw comes at the end of `thin` steps, so the second of each pair stays.
+                pieces = [Draws(*(leaf[:, 1::2] for leaf in joined))]
+                stamps = [stamp[1::2]]
+                made, thin = len(stamps[0]), 2 * thin
+    return _chains(kernel, pieces, stamps, done, thin)
+
+
+class _Speed:
+    """How many steps fit between two looks at the clock."""
+
+    def __init__(self) -> None:
+        self._steps_per_second = 0.0
+
+    def steps(self) -> int:
+        """Return a number of steps that takes about half a second; few at first."""
+        return max(int(self._steps_per_second * _CHUNK_SECONDS), 1)
+
+    @contextmanager
+    def timed(self, num_steps: int) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        seconds = max(time.perf_counter() - begin, 1e-6)
+        # At most ten times as many as before, since the first steps may hold a compilation.
+        self._steps_per_second = min(
+            num_steps / seconds, 10 * max(self._steps_per_second, num_steps / _CHUNK_SECONDS)
+        )
+
+
+def _joined(pieces: list[Draws]) -> Draws:
+    return Draws(*(np.concatenate(leaves, axis=1) for leaves in zip(*pieces, strict=True)))
+
+
+def _chains(
+    kernel: Kernel,
+    pieces: list[Draws],
+    stamps: list[NDArray[np.float64]],
+    num_steps: int,
+    thin: int,
+) -> Chains:
+    return Chains(
+        draws=_joined(pieces),
+        edge_marginals=kernel.edge_marginals(),
+        seconds=np.concatenate(stamps),
+        num_steps=num_steps,
+        thin=thin,
+        acceptance=kernel.acceptance(),
+    )
