@@ -189,8 +189,9 @@ def train(
 
     def update(state: TrainingState, learning_rate: jax.Array) -> tuple[TrainingState, jax.Array]:
         key, key_act, key_window = jax.random.split(state.key, 3)
-        environments, replay = _act(problem, gains_function, settings, state, key_act)
-        batch = sample_windows(replay, key_window, settings.batch_size, settings.window)
+        environments, acted = _act(problem, gains_function, settings, state, key_act)
+        replay = write(state.replay, acted)
+        batch = sample_windows(replay, key_window, settings.batch_size, settings.window, like=acted)
         loss, gradient = jax.value_and_grad(balance_loss)(
             state.params, state.target_params, settings, batch
         )
@@ -218,12 +219,12 @@ def _act(
     settings: Settings,
     state: TrainingState,
     key: jax.Array,
-) -> tuple[DAGState, Replay]:
+) -> tuple[DAGState, Step]:
     observation = observe(problem, state.environments)
     output = make_policy(settings).apply(state.params, observation)
     action = draw_action(key, output, settings.exploration)
     environments, delta, _ = step(problem.space, gains_function, state.environments, action)
-    return environments, write(state.replay, Step(observation, action, delta))
+    return environments, Step(observation, action, delta)
 
 
 def balance_loss(params: Any, target_params: Any, settings: Settings, batch: Step) -> jax.Array:

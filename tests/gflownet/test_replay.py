@@ -11,17 +11,17 @@ from dag_gfn.gflownet.replay import Step, empty, sample_windows, write
 ROWS, ENVIRONMENTS, STEPS = 10, 3, 4
 
 
+def row(time):
+    """A step in which every entry says when and by which environment it was written."""
+    of = jnp.arange(ENVIRONMENTS)
+    return Step(
+        observation=jnp.stack([jnp.full(ENVIRONMENTS, time), of], axis=1),
+        action=jnp.full(ENVIRONMENTS, time, jnp.int32),
+        delta=1000.0 * of + time,
+    )
+
+
 def filled(num_written):
-    """A ring in which every entry says when and by which environment it was written."""
-
-    def row(time):
-        of = jnp.arange(ENVIRONMENTS)
-        return Step(
-            observation=jnp.stack([jnp.full(ENVIRONMENTS, time), of], axis=1),
-            action=jnp.full(ENVIRONMENTS, time, jnp.int32),
-            delta=1000.0 * of + time,
-        )
-
     replay = empty(row(0), ROWS)
     for time in range(num_written):
         replay = write(replay, row(time))
@@ -33,7 +33,7 @@ def test_windows_are_contiguous_and_never_cross_the_write_head(num_written):
     replay = filled(num_written)
     assert int(replay.written) == num_written
     num_windows = 3000
-    windows = sample_windows(replay, jax.random.key(num_written), num_windows, STEPS)
+    windows = sample_windows(replay, jax.random.key(num_written), num_windows, STEPS, like=row(0))
     time = np.asarray(windows.action)
     environment = np.asarray(windows.observation[..., 1])
     assert time.shape == (num_windows, STEPS + 1)
@@ -54,7 +54,9 @@ def test_windows_are_contiguous_and_never_cross_the_write_head(num_written):
 
 def test_the_draw_follows_from_the_key():
     replay = filled(17)
-    one, same = (sample_windows(replay, jax.random.key(0), 50, STEPS) for _ in range(2))
-    other = sample_windows(replay, jax.random.key(1), 50, STEPS)
+    one, same = (
+        sample_windows(replay, jax.random.key(0), 50, STEPS, like=row(0)) for _ in range(2)
+    )
+    other = sample_windows(replay, jax.random.key(1), 50, STEPS, like=row(0))
     np.testing.assert_array_equal(one.action, same.action)
     assert (np.asarray(one.action) != np.asarray(other.action)).any()
