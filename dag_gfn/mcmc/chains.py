@@ -164,7 +164,13 @@ def _run_seconds(kernel: Kernel, num_draws: int, max_seconds: float, progress: b
             if made >= 2 * num_draws:
                 joined, stamp = _joined(pieces), np.concatenate(stamps)
                 # A draw comes at the end of `thin` steps, so the second of each pair stays.
-                pieces = [Draws(*(leaf[:, 1::2] for leaf in joined))]
+                pieces = [
+                    Draws(
+                        joined.adjacency[:, 1::2],
+                        joined.log_scores[:, 1::2],
+                        joined.log_weights[:, 1::2],
+                    )
+                ]
                 stamps = [stamp[1::2]]
                 made, thin = len(stamps[0]), 2 * thin
     return _chains(kernel, pieces, stamps, done, thin)
@@ -192,7 +198,11 @@ class _Speed:
 
 
 def _joined(pieces: list[Draws]) -> Draws:
-    return Draws(*(np.concatenate(leaves, axis=1) for leaves in zip(*pieces, strict=True)))
+    return Draws(
+        adjacency=np.concatenate([piece.adjacency for piece in pieces], axis=1),
+        log_scores=np.concatenate([piece.log_scores for piece in pieces], axis=1),
+        log_weights=np.concatenate([piece.log_weights for piece in pieces], axis=1),
+    )
 
 
 def _chains(

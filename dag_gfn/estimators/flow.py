@@ -1,20 +1,17 @@
-"""scikit-learn estimators: they check, wire and keep; the algorithms are elsewhere."""
+"""The generative flow network as an estimator."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from numbers import Integral
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from dag_gfn.diagnostics import warn_if_untrusted
-from dag_gfn.exact import enumerate_posterior
+from dag_gfn.estimators.base import PosteriorEstimator
 from dag_gfn.gflownet import (
     OBJECTIVES,
     POLICIES,
@@ -28,115 +25,12 @@ from dag_gfn.gflownet import (
 from dag_gfn.gflownet.terminal import MAX_EXACT_VARIABLES
 from dag_gfn.graphs import check_dag
 from dag_gfn.posterior import Posterior
-from dag_gfn.scores import LocalScores, local_scores
-from dag_gfn.scores.constraints import EdgeSet
+from dag_gfn.scores import LocalScores
 
-__all__ = ["DAGGFlowNet", "ExactPosterior"]
-
-
-class _PosteriorEstimator(BaseEstimator):
-    """What every way to infer a posterior shares: a table in, local scores, a posterior out."""
-
-    score: Any
-    prior: Any
-    standardize: bool
-    max_parents: int | None
-    score_params: Mapping[str, Any] | None
-    prior_params: Mapping[str, Any] | None
-    random_state: Any
-
-    def fit(
-        self,
-        X: pd.DataFrame | ArrayLike,
-        y: Any = None,
-        *,
-        interventions: Iterable[str | int | None] | None = None,
-        required_edges: EdgeSet | None = None,
-        forbidden_edges: EdgeSet | None = None,
-        max_parents: int | None = None,
-        prior: Any = None,
-    ) -> Self:
-        """Infer the posterior over DAGs of a table.
-
-        Parameters
-        ----------
-        X : DataFrame or array [n, d]
-            Rows are observations; column names become the names of the variables.
-        y : ignored
-            There for scikit-learn's pipelines.
-        interventions : sequence [n] of column names or positions, optional
-            The column that was set by a perfect intervention in each row; None for none.
-        required_edges, forbidden_edges : iterable of (cause, effect), or bool [d, d], optional
-            Pairs of names or positions, or a matrix in which row causes column.
-        max_parents : int, optional
-            In-degree limit; takes the place of the estimator's own.
-        prior : str or Prior, optional
-            Takes the place of the estimator's own.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the table, a constraint or a setting is not fit; the message says which and what
-            to do.
-        """
-        self._check_settings()
-        if isinstance(X, np.ndarray) and np.iscomplexobj(X):
-            raise ValueError("Complex data not supported; a table holds real measurements.")
-        # The table is checked where it is scored, since messages name the column there.
-        scores = local_scores(
-            X,
-            self.score,
-            self.prior if prior is None else prior,
-            interventions=interventions,
-            required_edges=required_edges,
-            forbidden_edges=forbidden_edges,
-            max_parents=self.max_parents if max_parents is None else max_parents,
-            standardize=self.standardize,
-            score_params=self.score_params,
-            prior_params=self.prior_params,
-        )
-        validate_data(self, X, skip_check_array=True)  # n_features_in_, feature_names_in_
-        self.scores_ = scores
-        self._infer(scores)
-        return self
-
-    def __sklearn_is_fitted__(self) -> bool:
-        # scikit-learn looks for a trailing underscore, which the parameter `lambda_` has too.
-        return hasattr(self, "posterior_")
-
-    def _check_settings(self) -> None:
-        """Refuse a setting before there is work to throw away."""
-        raise NotImplementedError
-
-    def _infer(self, scores: LocalScores) -> None:
-        """Set ``posterior_`` and whatever else the method has to show."""
-        raise NotImplementedError
-
-    def _check_count(self, name: str, minimum: int) -> None:
-        value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
-            raise ValueError(f"{name} must be an integer of at least {minimum}, not {value!r}.")
-
-    def _check_range(self, name: str, low: float, high: float) -> None:
-        value = getattr(self, name)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not low <= value <= high
-        ):
-            raise ValueError(f"{name} must be between {low:g} and {high:g}, not {value!r}.")
-
-    def _check_choice(self, name: str, choices: Iterable[str]) -> None:
-        value = getattr(self, name)
-        if value not in choices:
-            raise ValueError(f"{name} must be one of {sorted(choices)}, not {value!r}.")
+__all__ = ["DAGGFlowNet"]
 
 
-class DAGGFlowNet(_PosteriorEstimator):
+class DAGGFlowNet(PosteriorEstimator):
     """Posterior over DAGs by a generative flow network (Deleu et al. 2022, arXiv 2202.13903).
 
     A policy builds a DAG one edge at a time and is trained until the probability of stopping at a
@@ -339,79 +233,3 @@ class DAGGFlowNet(_PosteriorEstimator):
         for name in ("window", "num_environments", "batch_size", "num_updates", "n_samples"):
             self._check_count(name, 1)
         self._check_count("target_period", 0)
-
-
-class ExactPosterior(_PosteriorEstimator):
-    """The exact posterior over DAGs, for at most five variables.
-
-    Parameters
-    ----------
-    score, prior, standardize, max_parents, score_params, prior_params
-        As of `DAGGFlowNet`.
-    n_samples : int, optional
-        Draw so many independent graphs into ``posterior_``; by default it holds every graph with
-        its exact weight.
-    progress : bool, default True
-        There for the interface's sake: enumeration takes less than a second.
-    random_state : int, RandomState or None, default None
-
-    Attributes
-    ----------
-    posterior_ : Posterior
-    edge_marginals_, path_marginals_, markov_blanket_marginals_ : DataFrame [d, d]
-        Exact; row causes column.
-    log_evidence_ : float
-        Log-sum of p(D | G) p(G) over all DAGs, up to the constant of the prior.
-    scores_ : LocalScores
-
-    Examples
-    --------
-    >>> import dag_gfn as dg
-    >>> simulation = dg.datasets.simulate_linear_gaussian(3, 50, random_state=0)
-    >>> ExactPosterior().fit(simulation.table).edge_marginals_.shape
-    (3, 3)
-    """
-
-    def __init__(
-        self,
-        score: Any = "bge",
-        *,
-        prior: Any = "uniform",
-        standardize: bool = False,
-        max_parents: int | None = None,
-        score_params: Mapping[str, Any] | None = None,
-        prior_params: Mapping[str, Any] | None = None,
-        n_samples: int | None = None,
-        progress: bool = True,
-        random_state: Any = None,
-    ) -> None:
-        self.score = score
-        self.prior = prior
-        self.standardize = standardize
-        self.max_parents = max_parents
-        self.score_params = score_params
-        self.prior_params = prior_params
-        self.n_samples = n_samples
-        self.progress = progress
-        self.random_state = random_state
-
-    def _check_settings(self) -> None:
-        if self.n_samples is not None:
-            self._check_count("n_samples", 1)
-
-    def _infer(self, scores: LocalScores) -> None:
-        exact = enumerate_posterior(scores)
-        self.edge_marginals_ = exact.edge_marginals()
-        self.path_marginals_ = exact.path_marginals()
-        self.markov_blanket_marginals_ = exact.markov_blanket_marginals()
-        self.log_evidence_ = exact.log_evidence
-        self.posterior_ = exact
-        if self.n_samples is not None:
-            rng = check_random_state(self.random_state)
-            self.posterior_ = Posterior(
-                exact.sample(self.n_samples, random_state=int(rng.randint(2**31 - 1))),
-                np.zeros(self.n_samples),
-                scores.names,
-                log_evidence=exact.log_evidence,
-                method="independent draws from the enumerated posterior",
-            )

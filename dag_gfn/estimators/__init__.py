@@ -1,0 +1,6 @@
+"""scikit-learn estimators: they check, wire and keep; the algorithms are elsewhere."""
+
+from dag_gfn.estimators.exact import ExactPosterior
+from dag_gfn.estimators.flow import DAGGFlowNet
+
+__all__ = ["DAGGFlowNet", "ExactPosterior"]
