@@ -89,7 +89,8 @@ def exact_marginals(d: int, sums: SubsetSums, *, bar: tqdm | None = None) -> Mar
         clipped = np.clip(marginals, 0.0, 1.0)
         outside += np.max(np.abs(marginals - clipped))
         marginals[:] = clipped
-    error = np.finfo(np.float64).eps * (magnitude + d**2) + outside
+    scale = np.sum(np.abs(sums.parent_sums.log_scale))
+    error = np.finfo(np.float64).eps * (magnitude + d**2 + scale) + outside
     return Marginals(edges, paths, ancestral, float(error))
 
 
@@ -112,9 +113,9 @@ def _add_marginals(
         if mantissa[placed] == 0.0:
             continue
         smallest = int(SMALLEST_BITS - np.log2(probability))
-        count, num_nodes, top = list_terms(placed, d, sums, mantissa, exponent, smallest, space)
+        num_nodes, top = list_terms(placed, d, sums, mantissa, exponent, smallest, space)
         scale = probability * 2.0 ** (top - exponent[placed]) / mantissa[placed]
-        for index in range(1, count):
+        for index in range(1, space.begin[num_nodes]):
             share = space.term[index] * scale
             ancestral[space.united[index]] += share
             magnitude += abs(share)

@@ -39,6 +39,7 @@ class ParentSums(NamedTuple):
     """log alpha_j(U) of every node, one table after another."""
 
     log_sums: NDArray[np.float64]  # [sum of 2^m], relative to the best parent set of the node
+    log_weights: NDArray[np.float64]  # [sum of 2^m], log a(j, P), likewise
     start: NDArray[np.int64]  # [d], where the table of each node starts
     low: NDArray[np.int32]  # [d, 2^h], index in the table from the low h bits of U
     high: NDArray[np.int32]  # [d, 2^(d - h)], the same from the other bits, to be added
@@ -103,23 +104,26 @@ def parent_sums(scores: LocalScores) -> ParentSums:
     members = _member_bits(d)
     sizes = np.array([2 ** len(free_candidates(scores, node)) for node in range(d)])
     start = np.concatenate([[0], np.cumsum(sizes)])
-    log_sums = np.empty(start[-1])
+    log_sums, log_weights = np.empty((2, start[-1]))
     log_scale = np.empty(d)
     low = np.empty((d, 2**half), dtype=np.int32)
     high = np.empty((d, 2 ** (d - half)), dtype=np.int32)
     for node in range(d):
         values = node_scores(scores, node)
         log_scale[node] = np.max(values)
-        values -= log_scale[node]
-        _zeta(values)
-        log_sums[start[node] : start[node + 1]] = values
+        part = slice(start[node], start[node + 1])
+        np.subtract(values, log_scale[node], out=log_weights[part])
+        log_sums[part] = log_weights[part]
+        _zeta(log_sums[part])
         place = np.zeros(d, dtype=np.int32)
         free = free_candidates(scores, node)
         place[free] = 2 ** np.arange(len(free))
         low[node] = members[: 2**half, :half] @ place[:half]
         high[node] = members[: 2 ** (d - half), : d - half] @ place[half:]
     required = np.sum(scores.required * 2 ** np.arange(d)[:, None], axis=0)
-    return ParentSums(log_sums, start[:-1].astype(np.int64), low, high, half, required, log_scale)
+    return ParentSums(
+        log_sums, log_weights, start[:-1].astype(np.int64), low, high, half, required, log_scale
+    )
 
 
 def _member_bits(d: int) -> NDArray[np.int32]:

@@ -11,11 +11,8 @@ UAI, eqs. 12 and 25),
 with ``H(V) = 1``, and ``H({})`` is the sum of exp(score) over all DAGs. Each term is at most
 ``H(U)``: divided by it, it is the probability that the roots of what is left contain ``S``. So
 the sums are scaled by a power of two near ``H(U)``, and lose no digits beyond those that the
-alternating signs take. Two facts make most sums short and change nothing that can be seen:
-
-- A set ``U`` is hardly ever ancestral (closed under parents) when the orders of the variables that
-  begin with it have little weight, which is cheap to compute and bounds its probability.
-- Where ``S`` is hardly ever part of the roots, neither is a larger set.
+alternating signs take. And where ``S`` is hardly ever part of the roots, neither is a larger set,
+so that most sums are short when the data say much.
 """
 
 from __future__ import annotations
@@ -28,15 +25,25 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from dag_gfn.exact.parent_sums import ParentSums, log_add, log_parent_sum, parent_sums
+from dag_gfn.exact.parent_sums import ParentSums, log_parent_sum, parent_sums
 from dag_gfn.scores import LocalScores
 
-__all__ = ["SMALLEST_BITS", "SubsetSums", "Workspace", "blocks", "list_terms", "subset_sums", "workspace"]
+__all__ = [
+    "SMALLEST_BITS",
+    "SubsetSums",
+    "Workspace",
+    "blocks",
+    "list_candidates",
+    "list_terms",
+    "power_of_two",
+    "subset_sums",
+    "workspace",
+]
 
-# Terms and sets whose probability is below 2^-90 are left out: 3^20 of them are below 1e-17.
+# Terms and sets whose probability is below 2^-90 are left out: 3^22 of them are below 1e-16.
 SMALLEST_BITS = -90
 _LARGEST_BITS = 40
-_ZERO_EXPONENT = -(2**28)  # of H(U) = 0
+ZERO_EXPONENT = -(2**28)  # of H(U) = 0
 
 
 class SubsetSums(NamedTuple):
@@ -105,13 +112,12 @@ def subset_sums(scores: LocalScores, *, bar: tqdm | None = None) -> SubsetSums:
     """
     d = scores.num_variables
     sums = parent_sums(scores)
-    bound = _ancestral_bound(d, sums)
     mantissa = np.zeros(2**d)
-    exponent = np.full(2**d, _ZERO_EXPONENT, dtype=np.int32)
+    exponent = np.full(2**d, ZERO_EXPONENT, dtype=np.int32)
     mantissa[-1], exponent[-1] = 0.5, 1
     space = workspace(d)
     for first, last, num_terms in blocks(d)[::-1]:
-        _fill_completions(first, min(last, 2**d - 1), d, sums, bound, space, mantissa, exponent)
+        _fill_completions(first, min(last, 2**d - 1), d, sums, space, mantissa, exponent)
         if bar is not None:
             bar.update(num_terms)
     log_evidence = np.log(mantissa[0]) + exponent[0] * np.log(2) + np.sum(sums.log_scale)
@@ -135,40 +141,8 @@ def blocks(d: int) -> list[tuple[int, int, int]]:
 
 
 @numba.njit(nogil=True, cache=True)
-def _ancestral_bound(d, sums):
-    """Return an upper bound of log2 P(U is ancestral) for every U, float32 [2^d].
-
-    The weights of the orders that begin with U, over the weight of the best order: the former
-    count a DAG once for each order that it agrees with, the latter is of some DAGs only.
-    """
-    full = (1 << d) - 1
-    before = np.full(full + 1, -np.inf)
-    after = np.full(full + 1, -np.inf)
-    best = np.full(full + 1, -np.inf)
-    before[0] = 0.0
-    best[0] = 0.0
-    after[full] = 0.0
-    for united in range(1, full + 1):
-        for node in range(d):
-            if united >> node & 1:
-                without = united & ~(1 << node)
-                step = log_parent_sum(sums, node, without)
-                before[united] = log_add(before[united], before[without] + step)
-                best[united] = max(best[united], best[without] + step)
-    for placed in range(full - 1, -1, -1):
-        for node in range(d):
-            if not placed >> node & 1:
-                step = log_parent_sum(sums, node, placed)
-                after[placed] = log_add(after[placed], after[placed | 1 << node] + step)
-    bound = np.empty(full + 1, dtype=np.float32)
-    for placed in range(full + 1):
-        bound[placed] = min((before[placed] + after[placed] - best[full]) / np.log(2.0), 0.0)
-    return bound
-
-
-@numba.njit(nogil=True, cache=True)
-def list_terms(placed, d, sums, mantissa, exponent, smallest, space):
-    """List the terms of H(placed) that are large enough.
+def list_candidates(placed, d, sums, mantissa, exponent, space):
+    """List the variables that may have all of their parents in a set, the least probable first.
 
     Parameters
     ----------
@@ -178,32 +152,27 @@ def list_terms(placed, d, sums, mantissa, exponent, smallest, space):
     sums : ParentSums
     mantissa, exponent : array [2^d]
         H of all larger sets.
-    smallest : int
-        Leave out terms below 2^smallest times the largest one with a single member.
     space : Workspace
-        The terms from place 1 on; place 0 is the empty S.
+        Gets `node`, `node_mantissa` and `node_exponent`; `begin` has the exponents of
+        alpha_j(U) H(U + j).
 
     Returns
     -------
-    count : int
-        Number of places that are used.
     num_nodes : int
-        Number of candidates for S.
     top : int
-        The terms are divided by 2^top.
+        The largest of these exponents; H(U) lies between 2^(top - 1) and 2^(top + 1) d.
     """
     num_nodes = 0
-    top = _ZERO_EXPONENT
+    top = ZERO_EXPONENT
     for node in range(d):
-        if placed >> node & 1 or exponent[placed | 1 << node] == _ZERO_EXPONENT:
+        if placed >> node & 1 or exponent[placed | 1 << node] == ZERO_EXPONENT:
             continue
-        bits = log_parent_sum(sums, node, placed) * (1 / np.log(2.0))
+        bits = log_parent_sum(sums, node, placed) / np.log(2.0)
         if bits == -np.inf:
             continue
         node_exponent = int(np.rint(bits))
         size = node_exponent + exponent[placed | 1 << node]
         top = max(top, size)
-        # Improbable members first: the sets without them are tried with all that follow.
         place = num_nodes
         while place > 0 and space.begin[place - 1] > size:
             space.node[place] = space.node[place - 1]
@@ -212,16 +181,47 @@ def list_terms(placed, d, sums, mantissa, exponent, smallest, space):
             space.node_mantissa[place] = space.node_mantissa[place - 1]
             place -= 1
         space.node[place] = node
-        space.begin[place] = size  # for now
+        space.begin[place] = size
         space.node_exponent[place] = node_exponent
         space.node_mantissa[place] = 2.0 ** (bits - node_exponent)
         num_nodes += 1
-    if num_nodes == 0:
-        return 1, 0, top
+    return num_nodes, top
+
+
+@numba.njit(nogil=True, cache=True)
+def power_of_two(bits, powers):
+    """Return 2^bits, or zero for terms that are left out."""
+    clipped = min(max(bits, SMALLEST_BITS - 1), _LARGEST_BITS)
+    return powers[np.uint32(clipped - (SMALLEST_BITS - 1))]
+
+
+@numba.njit(nogil=True, cache=True)
+def list_terms(placed, d, sums, mantissa, exponent, smallest, space):
+    """List the terms of H(placed) that are large enough.
+
+    Parameters
+    ----------
+    placed, d, sums, mantissa, exponent
+        As of `list_candidates`.
+    smallest : int
+        Leave out terms below 2^smallest times the largest one with a single member.
+    space : Workspace
+        Gets the terms from place 1 on; place 0 is the empty S. The sets whose last member is the
+        k-th candidate are at the places from ``begin[k]`` to ``begin[k + 1]``.
+
+    Returns
+    -------
+    num_nodes : int
+        Number of candidates for S.
+    top : int
+        The terms are divided by 2^top.
+    """
+    num_nodes, top = list_candidates(placed, d, sums, mantissa, exponent, space)
     space.united[0] = placed
     space.weight[0] = -1.0
     space.shift[0] = -top
     count = 1
+    # Improbable members come first, since the sets without them are tried with all that follow.
     for place in range(num_nodes):
         bit = np.uint32(1 << space.node[place])
         node_exponent = space.node_exponent[place]
@@ -232,31 +232,23 @@ def list_terms(placed, d, sums, mantissa, exponent, smallest, space):
             united = space.united[origin] | bit
             weight = -space.weight[origin] * node_mantissa
             shift = space.shift[origin] + node_exponent
-            size = shift + exponent[united]
-            power = np.uint32(
-                min(max(size, SMALLEST_BITS - 1), _LARGEST_BITS) - SMALLEST_BITS + 1
-            )
+            bits = shift + exponent[united]
             # Written in any case, and kept by moving on: a branch would often be mispredicted.
             space.united[count] = united
             space.weight[count] = weight
             space.shift[count] = shift
             space.origin[count] = origin
-            space.term[count] = weight * mantissa[united] * space.powers[power]
-            count += size >= smallest
+            space.term[count] = weight * mantissa[united] * power_of_two(bits, space.powers)
+            count += bits >= smallest
     space.begin[num_nodes] = count
-    return count, num_nodes, top
+    return num_nodes, top
 
 
 @numba.njit(nogil=True, cache=True)
-def _fill_completions(first, last, d, sums, bound, space, mantissa, exponent):
+def _fill_completions(first, last, d, sums, space, mantissa, exponent):
     """Compute H(U) for the bit masks from last - 1 down to first."""
     for placed in range(last - 1, first - 1, -1):
-        smallest = SMALLEST_BITS - int(bound[placed]) if bound[placed] > -1e6 else 0
-        if smallest > 0:
-            continue
-        count, num_nodes, top = list_terms(
-            placed, d, sums, mantissa, exponent, smallest, space
-        )
+        num_nodes, top = list_terms(placed, d, sums, mantissa, exponent, SMALLEST_BITS, space)
         total = 0.0
         for place in range(num_nodes):
             part = 0.0
