@@ -25,7 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dag_gfn.exact.parent_sums import log_parent_sum
-from dag_gfn.exact.subset_dp import SMALLEST_BITS, SubsetSums, blocks, list_terms, term_bar, workspace
+from dag_gfn.exact.subset_dp import (
+    SMALLEST_BITS,
+    SubsetSums,
+    blocks,
+    list_terms,
+    term_bar,
+    workspace,
+)
 
 __all__ = ["Marginals", "exact_marginals"]
 
@@ -53,9 +60,11 @@ def exact_marginals(d: int, sums: SubsetSums, *, progress: bool = False) -> Marg
     Returns
     -------
     Marginals
-        ``error_estimate`` is the rounding unit 2^-52 times the sum of all terms without their signs, to
-        first order the most that their rounding can move a probability, plus what ended up outside
-        of [0, 1].
+        ``error_estimate`` is 2^-52 times the sum of all ``p(U) t_U(S)``, which bounds to first
+        order what their rounding can move a probability, since an error in ``H(U)`` counts with
+        the weight ``p(U)``. Where few variables have parents, up to 3^d of them are near one. To
+        this comes 2^-52 times the sum of the best local scores and d^2, for the rounding of scores
+        and sums of parent sets, and whatever ended up outside of [0, 1].
 
     Examples
     --------

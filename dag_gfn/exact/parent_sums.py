@@ -4,7 +4,8 @@ Sets of variables are bit masks: variable ``j`` is bit ``j``. For a node ``j`` a
 
     alpha_j(U) = sum over P within U of a(j, P),    a(j, P) = exp(local score of j with parents P),
 
-for all ``U`` at once by a zeta transform (Yates' algorithm; Koivisto and Sood 2004, section 3.2).
+for all ``U`` at once by a zeta transform (Koivisto and Sood 2004, "Exact Bayesian structure
+discovery in Bayesian networks", JMLR 5).
 Required parents are in every ``P`` and forbidden ones in none, so that a node's table is over its
 free candidates alone, ``m`` of them.
 """
