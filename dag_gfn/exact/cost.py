@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dag_gfn.exact.parent_sums import free_candidates
+from dag_gfn.exact.parent_sums import NUM_THREADS, free_candidates
 from dag_gfn.scores import LocalScores
 
 __all__ = ["MAX_SUBSET_VARIABLES", "Cost", "check_cost", "subset_cost"]
@@ -18,6 +18,8 @@ MAX_SUBSET_VARIABLES = 22
 # Measured on one core of a server of 2023; of the terms there are at most 3^d, in two passes.
 _SECONDS_PER_TERM = 15e-9
 _SECONDS_PER_LOCAL_SCORE = 0.3e-6
+
+_COPIES = 10  # of a node's local scores, while they are computed
 
 _GIB = 2**30
 
@@ -49,8 +51,10 @@ def subset_cost(scores: LocalScores) -> Cost:
     """
     d = scores.num_variables
     num_free = np.array([len(free_candidates(scores, node)) for node in range(d)], dtype=float)
-    # Two tables of all nodes, and all stages of the transform of one.
-    tables = 16 * np.sum(2**num_free) + np.max(8 * (num_free + 2) * 2**num_free)
+    # Two tables of all nodes; then the scores of some nodes at a time, or all stages of one.
+    tables = 16 * np.sum(2**num_free) + 8 * np.max(
+        np.maximum(num_free + 2, _COPIES * NUM_THREADS) * 2**num_free
+    )
     per_set = 60  # H, marginals and the terms of one sum
     seconds = _SECONDS_PER_TERM * 3.0**d + _SECONDS_PER_LOCAL_SCORE * np.sum(2**num_free)
     return Cost(float(tables + per_set * 2.0**d), float(seconds))

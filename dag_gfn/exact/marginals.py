@@ -24,7 +24,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from dag_gfn.exact.parent_sums import log_parent_sum
+from dag_gfn.exact.parent_sums import table_index
 from dag_gfn.exact.subset_dp import (
     SMALLEST_BITS,
     SubsetSums,
@@ -140,10 +140,16 @@ def _add_marginals(first, last, d, sums, space, subtotal, marginals):
 @numba.njit(nogil=True, cache=True)
 def _add_only_root(placed, node, probability, d, sums, marginals):
     """Add the probability that the non-descendants of a node are a set."""
-    log_sum = log_parent_sum(sums, node, placed)
+    place = sums.start[node] + table_index(sums, node, placed)
+    log_sum = sums.log_sums[place]
     for other in range(d):
-        if placed >> other & 1:
-            without = log_parent_sum(sums, node, placed & ~(1 << other))
-            marginals.edges[other, node] += probability * -np.expm1(without - log_sum)
-        elif other != node:
-            marginals.paths[node, other] += probability
+        if not placed >> other & 1:
+            if other != node:
+                marginals.paths[node, other] += probability
+        elif sums.required[node] >> other & 1:
+            marginals.edges[other, node] += probability
+        else:
+            step = table_index(sums, node, 1 << other)
+            if step > 0:  # else the edge is forbidden
+                share = 1.0 - np.exp(sums.log_sums[place - step] - log_sum)
+                marginals.edges[other, node] += probability * share
