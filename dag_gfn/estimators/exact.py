@@ -56,8 +56,8 @@ class ExactPosterior(PosteriorEstimator):
     log_evidence_ : float
         Log-sum of p(D | G) p(G) over all DAGs, up to the constant of the prior.
     error_estimate_ : float
-        How far rounding may have moved an edge or path marginal: to first order an upper bound
-        that leaves out the rounding of the local scores' own computation.
+        How far rounding may have moved an edge or path marginal: to first order an upper bound,
+        if the local scores are right to a unit in their last place.
     scores_ : LocalScores
 
     Raises

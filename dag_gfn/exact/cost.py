@@ -75,7 +75,7 @@ def check_cost(scores: LocalScores) -> None:
     d = scores.num_variables
     memory, seconds = subset_cost(scores)
     estimate = (
-        f"the exact posterior of {d} variables would take {memory / _GIB:.2g} GiB of memory and up "
+        f"the exact posterior of {d} variables would take {memory / _GIB:.3g} GiB of memory and up "
         f"to {_duration(seconds)}"
     )
     way_out = "use PartitionMCMC, StructureMCMC or DAGGFlowNet"
@@ -83,7 +83,7 @@ def check_cost(scores: LocalScores) -> None:
         raise ValueError(f"{estimate}; {way_out}, or at most {MAX_SUBSET_VARIABLES} columns.")
     if memory > _machine_memory():
         raise ValueError(
-            f"{estimate}, and this machine has {_machine_memory() / _GIB:.2g} GiB; {way_out}, "
+            f"{estimate}, and this machine has {_machine_memory() / _GIB:.3g} GiB; {way_out}, "
             "forbid edges, or take fewer columns."
         )
 
@@ -100,5 +100,5 @@ def _duration(seconds: float) -> str:
     """Return a time in words."""
     for unit, length in (("years", 3.15e7), ("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= length:
-            return f"{seconds / length:.2g} {unit}"
+            return f"{seconds / length:.3g} {unit}"
     return f"{seconds:.2g} seconds"

@@ -43,7 +43,7 @@ __all__ = [
 
 # Terms and sets whose probability is below 2^-90 are left out: 3^22 of them are below 1e-16.
 SMALLEST_BITS = -90
-_LARGEST_BITS = 40
+_LARGEST_BITS = 40  # a term is at most the largest one with a single member, up to mantissas
 ZERO_EXPONENT = -(2**28)  # of H(U) = 0
 
 

@@ -40,5 +40,5 @@ def test_too_many_variables_are_refused_with_what_they_would_take():
 def test_too_little_memory_is_refused(monkeypatch):
     check_cost(scores_of(18))
     monkeypatch.setattr(cost, "_machine_memory", lambda: 1e7)
-    with pytest.raises(ValueError, match="this machine has 0.0093 GiB; use PartitionMCMC.*forbid"):
+    with pytest.raises(ValueError, match="this machine has 0.00931 GiB; use PartitionMCMC.*forbid"):
         check_cost(scores_of(18))
