@@ -47,7 +47,8 @@ def assess(posterior: Posterior) -> Trust:
         ``level``: "poor" when k-hat is above 0.7 or the draws are worth fewer than 10; "fair"
         when k-hat is above the limit ``1 - 1 / log10(S)`` that so many draws can bear (Vehtari
         et al. 2024, equation 13), the draws are worth fewer than 100, or they all weigh the same,
-        which leaves the weights nothing to say; "good" otherwise, and when exact.
+        which leaves the weights nothing to say; "good" otherwise, when exact, and for independent
+        draws from an exact posterior.
         ``sentences``: a tuple of str, the reasons first, then the remedies.
 
     References
@@ -68,6 +69,15 @@ def assess(posterior: Posterior) -> Trust:
             (
                 f"The posterior is exact: all {len(posterior)} graphs that can have made the table "
                 "were counted.",
+            ),
+        )
+    if "error_estimate" in posterior.metadata:
+        error = posterior.metadata["error_estimate"]
+        return Trust(
+            "good",
+            (
+                f"The {len(posterior)} draws are independent and from the exact posterior, whose "
+                f"sums err by about {error:.1g}.",
             ),
         )
     if np.ptp(posterior.weights) == 0:
@@ -162,8 +172,8 @@ def _about_ess(ess: float, num_samples: int) -> str:
 
 def _remedies(posterior: Posterior) -> list[str]:
     remedies = ["Train longer, then draw more graphs (n_samples)."]
-    if posterior.num_variables <= 5:
-        remedies.append("With at most 5 variables, ExactPosterior needs no sampler at all.")
+    if posterior.num_variables <= 20:
+        remedies.append("With at most 20 variables, ExactPosterior needs no sampler at all.")
     else:
         remedies.append(
             "If that does not help, make the problem easier: standardize=True when columns differ "

@@ -64,14 +64,22 @@ def test_numbers_in_the_sentences_are_those_of_the_posterior():
 
 def test_remedies_fit_the_number_of_variables():
     heavy = normal_weights(5.0)
-    assert "ExactPosterior" in str(assess(posterior_with(heavy, 5)))
-    assert "ExactPosterior" not in str(assess(posterior_with(heavy, 6)))
-    assert "max_parents" in str(assess(posterior_with(heavy, 6)))
+    assert "ExactPosterior" in str(assess(posterior_with(heavy, 20)))
+    assert "ExactPosterior" not in str(assess(posterior_with(heavy, 21)))
+    assert "max_parents" in str(assess(posterior_with(heavy, 21)))
 
 
 def test_exact_is_good():
     exact = Posterior(np.zeros((1, 2, 2)), [-3.0], ["a", "b"], exact=True)
     assert assess(exact).level == "good"
+
+
+def test_independent_exact_draws_are_good():
+    draws = Posterior(
+        np.zeros((4, 2, 2)), np.zeros(4), ["a", "b"], metadata={"error_estimate": 2e-9}
+    )
+    assert assess(draws).level == "good"
+    assert "err by about 2e-09" in str(assess(draws))
 
 
 def test_warns_only_when_poor_and_at_the_caller():

@@ -157,7 +157,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         "--updates",
         type=_whole(1),
         metavar="N",
-        help="most training updates (default: 10000); training ends sooner when it no longer helps",
+        help="most training updates (default: 15000); training ends sooner when it no longer helps",
     )
     group.add_argument(
         "--seed",

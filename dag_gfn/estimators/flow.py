@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -53,7 +54,7 @@ class DAGGFlowNet(PosteriorEstimator):
         The score-informed network on variables, or the published one on edges.
     objective : {"windowed_balance", "modified_detailed_balance"}, default "windowed_balance"
         Balance over stretches of a trajectory, or over single steps as published.
-    lambda_ : float, default 0.9
+    lambda_ : float, default 0.5
         Weight of longer stretches, in [0, 1].
     window : int, default 12
         Steps in a stretch at most.
@@ -63,14 +64,17 @@ class DAGGFlowNet(PosteriorEstimator):
         Windows in an update.
     target_period : int, default 0
         Updates between copies to a target network; 0 trains without one.
-    num_updates : int, default 10000
+    num_updates : int, default 15000
         At most.
-    learning_rate : float, default 2e-3
-        Of Adam, at its highest.
+    learning_rate : float, default 3e-3
+        Of the optimiser, SOAP, at its highest.
     exploration : float, default 0.1
         Share of uniformly drawn actions while training.
     early_stopping : bool, default True
         End when the spread of the log-weights has settled.
+    max_seconds : float, optional
+        Train for so long at most, compiling included; drawing the samples takes a few seconds
+        more. A fit that time has ended cannot be reproduced bit for bit.
     n_samples : int, default 10000
         Draws in ``posterior_``.
     progress : bool, default True
@@ -113,15 +117,16 @@ class DAGGFlowNet(PosteriorEstimator):
         prior_params: Mapping[str, Any] | None = None,
         policy: str = "node",
         objective: str = "windowed_balance",
-        lambda_: float = 0.9,
+        lambda_: float = 0.5,
         window: int = 12,
         num_environments: int = 16,
         batch_size: int = 16,
         target_period: int = 0,
-        num_updates: int = 10_000,
-        learning_rate: float = 2e-3,
+        num_updates: int = 15_000,
+        learning_rate: float = 3e-3,
         exploration: float = 0.1,
         early_stopping: bool = True,
+        max_seconds: float | None = None,
         n_samples: int = 10_000,
         progress: bool = True,
         callback: Callable[[dict[str, float]], None] | None = None,
@@ -144,6 +149,7 @@ class DAGGFlowNet(PosteriorEstimator):
         self.learning_rate = learning_rate
         self.exploration = exploration
         self.early_stopping = early_stopping
+        self.max_seconds = max_seconds
         self.n_samples = n_samples
         self.progress = progress
         self.callback = callback
@@ -168,6 +174,7 @@ class DAGGFlowNet(PosteriorEstimator):
             num_updates=self.num_updates,
             learning_rate=self.learning_rate,
             early_stopping=self.early_stopping,
+            max_seconds=self.max_seconds,
             seed=train_seed,
             progress=self.progress,
             callback=self.callback,
@@ -233,3 +240,5 @@ class DAGGFlowNet(PosteriorEstimator):
         for name in ("window", "num_environments", "batch_size", "num_updates", "n_samples"):
             self._check_count(name, 1)
         self._check_count("target_period", 0)
+        if self.max_seconds is not None:
+            self._check_range("max_seconds", 1e-3, math.inf)

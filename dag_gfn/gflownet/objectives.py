@@ -64,7 +64,7 @@ def modified_detailed_balance(window: Window, *, huber_delta: float = 1.0) -> ja
 
 
 def windowed_balance(
-    window: Window, *, lambda_: float = 0.9, huber_delta: float = 1.0
+    window: Window, *, lambda_: float = 0.5, huber_delta: float = 1.0
 ) -> jax.Array:
     """Return the mean Huber loss of the residuals of all stretches in each window.
 

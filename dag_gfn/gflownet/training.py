@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import haiku as hk
 import jax
 import jax.numpy as jnp
-import optax
 
 from dag_gfn.gflownet.lookahead import ParentSetArrays, lookahead, parent_set_arrays
 from dag_gfn.gflownet.objectives import OBJECTIVES, Window
+from dag_gfn.gflownet.optimizer import scale_by_soap
 from dag_gfn.gflownet.policy import POLICIES, Observation, PolicyOutput
 from dag_gfn.gflownet.replay import Replay, Step, empty, sample_windows, write
 from dag_gfn.gflownet.spaces.dag import (
@@ -40,7 +40,7 @@ class Settings(NamedTuple):
 
     policy: str = "node"  # a name of POLICIES
     objective: str = "windowed_balance"  # a name of OBJECTIVES
-    lambda_: float = 0.9  # weight of longer stretches
+    lambda_: float = 0.5  # weight of longer stretches
     huber_delta: float = 1.0  # nats
     window: int = 12  # K
     batch_size: int = 16  # N
@@ -117,11 +117,6 @@ def draw_action(key: jax.Array, output: PolicyOutput, exploration: float | jax.A
     return jnp.where(explore, uniform, from_policy).astype(jnp.int32)
 
 
-def make_optimizer() -> optax.GradientTransformation:
-    """Adam without its learning rate, on one flat vector: small leaves cost more than they do."""
-    return optax.flatten(optax.scale_by_adam())
-
-
 @partial(jax.jit, static_argnames=("settings",))
 def init(problem: Problem, settings: Settings, key: jax.Array) -> TrainingState:
     """Return the state before the first update.
@@ -150,7 +145,7 @@ def init(problem: Problem, settings: Settings, key: jax.Array) -> TrainingState:
     return TrainingState(
         params=params,
         target_params=params,
-        optimizer_state=make_optimizer().init(params),
+        optimizer_state=scale_by_soap().init(params),
         replay=empty(example, settings.replay_rows),
         environments=environments,
         key=key,
@@ -167,7 +162,7 @@ def train(
 ) -> tuple[TrainingState, jax.Array]:
     """Run a chunk of updates, one for each learning rate.
 
-    An update is one step in every environment, written to the replay, and one step of Adam on a
+    An update is one step in every environment, written to the replay, and one step of SOAP on a
     batch of windows drawn from it. Until the replay holds a window, the network stays as it is.
 
     Parameters
@@ -185,7 +180,7 @@ def train(
     state : TrainingState
     losses : float32 [updates]
     """
-    optimizer = make_optimizer()
+    optimizer = scale_by_soap()
 
     def update(state: TrainingState, learning_rate: jax.Array) -> tuple[TrainingState, jax.Array]:
         key, key_act, key_window = jax.random.split(state.key, 3)

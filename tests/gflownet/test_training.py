@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -90,6 +92,23 @@ def test_a_run_stops_early_once_its_weights_have_settled(small, gaussian_scores,
     assert at_least - 1 <= done < 10_000
     spread = flow.history["log_weight_std"]
     assert spread.iloc[-1] < spread.iloc[0]
+
+
+def test_a_run_ends_cooled_down_when_its_time_is_up(small, gaussian_scores, monkeypatch):
+    seconds, rates = [0.0], []
+
+    def slow_train(problem, gains_function, settings, state, learning_rates):
+        seconds[0] += 1.0
+        rates.extend(np.asarray(learning_rates))
+        return state, jnp.zeros(len(learning_rates))
+
+    monkeypatch.setattr(fitting, "train", slow_train)
+    monkeypatch.setattr(fitting, "time", SimpleNamespace(perf_counter=lambda: seconds[0]))
+    flow = fit_flow(gaussian_scores(4), small, num_updates=10**6, max_seconds=10)
+    assert flow.history["update"].iloc[-1] == 10 * fitting.CHUNK
+    assert seconds[0] == 10
+    assert rates[6 * fitting.CHUNK - 1] == max(rates)
+    assert 0 < rates[-1] < 0.01 * max(rates)
 
 
 def test_rates_rise_stay_and_fall_to_zero():
