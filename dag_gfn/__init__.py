@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dag_gfn import datasets, diagnostics, graphs, metrics, plots, scores
-    from dag_gfn.estimators import DAGGFlowNet, ExactPosterior
+    from dag_gfn.estimators import BootstrapGES, BootstrapPC, DAGGFlowNet, ExactPosterior
     from dag_gfn.posterior import Posterior
     from dag_gfn.scores import LocalScores, local_scores
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BootstrapGES",
+    "BootstrapPC",
     "DAGGFlowNet",
     "ExactPosterior",
     "LocalScores",
@@ -34,6 +36,8 @@ __all__ = [
 
 _MODULES = {"datasets", "diagnostics", "graphs", "metrics", "plots", "scores"}
 _HOMES = {
+    "BootstrapGES": "estimators",
+    "BootstrapPC": "estimators",
     "DAGGFlowNet": "estimators",
     "ExactPosterior": "estimators",
     "LocalScores": "scores",
