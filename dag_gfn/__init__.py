@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dag_gfn import datasets, diagnostics, graphs, metrics, plots, scores
+    from dag_gfn.comparison import Comparison, compare
     from dag_gfn.estimators import BootstrapGES, BootstrapPC, DAGGFlowNet, ExactPosterior
     from dag_gfn.posterior import Posterior
     from dag_gfn.scores import LocalScores, local_scores
@@ -20,11 +21,13 @@ __version__ = "0.1.0"
 __all__ = [
     "BootstrapGES",
     "BootstrapPC",
+    "Comparison",
     "DAGGFlowNet",
     "ExactPosterior",
     "LocalScores",
     "Posterior",
     "__version__",
+    "compare",
     "datasets",
     "diagnostics",
     "graphs",
@@ -38,10 +41,12 @@ _MODULES = {"datasets", "diagnostics", "graphs", "metrics", "plots", "scores"}
 _HOMES = {
     "BootstrapGES": "estimators",
     "BootstrapPC": "estimators",
+    "Comparison": "comparison",
     "DAGGFlowNet": "estimators",
     "ExactPosterior": "estimators",
     "LocalScores": "scores",
     "Posterior": "posterior",
+    "compare": "comparison",
     "local_scores": "scores",
 }
 

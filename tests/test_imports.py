@@ -25,12 +25,13 @@ ARROWS = {
     "posterior": {"graphs"},
     "diagnostics": {"posterior"},
     "metrics": {"graphs", "posterior"},
-    "plots": {"diagnostics", "graphs", "metrics", "posterior"},
+    "plots": {"comparison", "diagnostics", "graphs", "metrics", "posterior"},
     "gflownet": INFERENCE,
     "mcmc": INFERENCE,
     "exact": INFERENCE,
     "estimators": INFERENCE | {"diagnostics", "exact", "gflownet", "mcmc", "tables"},
 }
+ARROWS["comparison"] = ARROWS["estimators"] | {"estimators", "metrics"}
 ARROWS["cli"] = set(ARROWS)
 ARROWS["__main__"] = {"cli"}
 
