@@ -8,6 +8,8 @@ import numpy as np
 from numba import njit, types
 from numba.typed import Dict
 
+from dag_gfn.mcmc.bitsets import size
+
 __all__ = ["count_linear_extensions", "log_inverse_extensions"]
 
 # Subproblems of one connected component; at 0.5 microseconds each this is some milliseconds.
@@ -102,16 +104,15 @@ def log_inverse_extensions(adjacency, position):
     result = 0.0
     for label in range(d):
         nodes = np.flatnonzero(component == label)
-        size = len(nodes)
-        if size > 1:
+        if len(nodes) > 1:
             count = -1.0
-            if size <= _MAX_MASK:
+            if len(nodes) <= _MAX_MASK:
                 count = _component_count(adjacency, nodes, _MAX_SUBPROBLEMS)
             if count > 0:
                 result -= np.log(count)
             else:
                 result += _log_construction(adjacency, nodes, position)
-            for factor in range(2, size + 1):
+            for factor in range(2, len(nodes) + 1):
                 result += np.log(factor)
     for factor in range(2, d + 1):
         result -= np.log(factor)
@@ -146,16 +147,16 @@ def _components(adjacency):
 @njit(cache=True, nogil=True)
 def _component_count(adjacency, nodes, max_subproblems):
     """Count the linear extensions of a connected component, or return -1 when it takes too long."""
-    size = len(nodes)
-    before = np.zeros(size, dtype=np.int64)
-    after = np.zeros(size, dtype=np.int64)
-    for a in range(size):
-        for b in range(size):
+    num_nodes = len(nodes)
+    before = np.zeros(num_nodes, dtype=np.int64)
+    after = np.zeros(num_nodes, dtype=np.int64)
+    for a in range(num_nodes):
+        for b in range(num_nodes):
             if adjacency[nodes[a], nodes[b]]:
                 before[b] |= 1 << a
                 after[a] |= 1 << b
     memo = Dict.empty(types.int64, types.float64)
-    everything = (1 << size) - 1
+    everything = (1 << num_nodes) - 1
     return _count_connected(everything, before, after, memo, max_subproblems)
 
 
@@ -190,10 +191,9 @@ def _count_connected(mask, before, after, memo, max_subproblems):
                 found = _count_connected(part, before, after, memo, max_subproblems)
                 if found < 0:
                     return -1.0
-                size = _popcount(part)
-                for k in range(1, size + 1):  # C(placed + size, size)
+                for k in range(1, size(part) + 1):  # C(placed + size, size)
                     ways *= (placed + k) / k
-                placed += size
+                placed += size(part)
                 ways *= found
             total += ways
     memo[mask] = total
@@ -216,36 +216,29 @@ def _connected_part(mask, before, after):
 
 
 @njit(cache=True, nogil=True)
-def _popcount(mask):
-    count = 0
-    while mask:
-        mask &= mask - 1
-        count += 1
-    return count
-
-
-@njit(cache=True, nogil=True)
 def _log_construction(adjacency, nodes, position):
     """Return the log-probability of a component's own order under the random construction."""
-    size = len(nodes)
+    num_nodes = len(nodes)
     order = nodes[np.argsort(position[nodes])]
-    reaches = np.zeros((size, size), dtype=np.bool_)  # by place in the order, itself included
-    for a in range(size - 1, -1, -1):
+    reaches = np.zeros(
+        (num_nodes, num_nodes), dtype=np.bool_
+    )  # by place in the order, itself included
+    for a in range(num_nodes - 1, -1, -1):
         reaches[a, a] = True
-        for b in range(a + 1, size):
+        for b in range(a + 1, num_nodes):
             if adjacency[order[a], order[b]]:
                 reaches[a] |= reaches[b]
-    num_waiting = np.zeros(size, dtype=np.int64)  # parents that are not placed yet
-    for a in range(size):
-        for b in range(a + 1, size):
+    num_waiting = np.zeros(num_nodes, dtype=np.int64)  # parents that are not placed yet
+    for a in range(num_nodes):
+        for b in range(a + 1, num_nodes):
             num_waiting[b] += adjacency[order[a], order[b]]
     result = 0.0
-    for a in range(size):
+    for a in range(num_nodes):
         total = 0
-        for b in range(a, size):
+        for b in range(a, num_nodes):
             if num_waiting[b] == 0:
                 total += reaches[b].sum()
         result += np.log(reaches[a].sum() / total)
-        for b in range(a + 1, size):
+        for b in range(a + 1, num_nodes):
             num_waiting[b] -= adjacency[order[a], order[b]]
     return result

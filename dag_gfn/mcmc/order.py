@@ -242,11 +242,10 @@ def _advance(sums, state, thin, adjacency, log_scores, log_weights):
     d = len(state.order)
     proposal = state.order.copy()
     allowed = np.zeros(d, dtype=np.int64)
-    sums_there = np.zeros(d)
+    log_sums = np.zeros(d)
     for draw in range(len(adjacency)):
-        if d > 1:
-            for _ in range(thin):
-                _step(sums, state, proposal, allowed, sums_there)
+        for _ in range(thin):
+            _step(sums, state, proposal, allowed, log_sums)
         for node in range(d):
             mask = draw_parent_set(
                 sums.log_scores[node],

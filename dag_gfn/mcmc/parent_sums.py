@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from dag_gfn.mcmc.bitsets import size
 from dag_gfn.mcmc.candidates import CandidateTable
 from dag_gfn.mcmc.generator import uniform
 
@@ -79,10 +80,9 @@ def parent_sums(table: CandidateTable) -> ParentSums:
 @njit(cache=True, nogil=True)
 def _sum_over_subsets(log_values):
     """Replace each of the [2^m] entries by the log-sum over its subsets."""
-    size = len(log_values)
     step = 1
-    while step < size:
-        for begin in range(0, size, 2 * step):
+    while step < len(log_values):
+        for begin in range(0, len(log_values), 2 * step):
             for without in range(begin, begin + step):
                 low, high = log_values[without], log_values[without + step]
                 if low > high:
@@ -176,16 +176,7 @@ def _weight_with(log_sums, log_unit, chosen, open_to, distant, allowed):
         term = np.exp(log_sums[open_to & ~dropped] - log_unit)
         if demanding:
             term -= np.exp(log_sums[open_to & distant & ~dropped] - log_unit)
-        total += term if _popcount(dropped) % 2 == 0 else -term
+        total += term if size(dropped) % 2 == 0 else -term
         if dropped == 0:
             return total
         dropped = (dropped - 1) & chosen
-
-
-@njit(cache=True, nogil=True)
-def _popcount(mask):
-    count = 0
-    while mask:
-        mask &= mask - 1
-        count += 1
-    return count

@@ -315,8 +315,6 @@ def _propose_move(layer, proposal, generator):
     sizes = _sizes(layer)
     alone = sizes[home] == 1
     num_left = np.sum(sizes > 0) - alone  # layers without the node
-    if num_left == 0:
-        return -np.inf, 0, 0
     # Ways to put the node back: 2 k is a new layer before layer k, 2 k + 1 is into layer k.
     way = integer(generator, 2 * num_left)
     way += way >= 2 * home + (not alone)
