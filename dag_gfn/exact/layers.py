@@ -17,16 +17,33 @@ the stages of the zeta transform.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from dag_gfn.exact.parent_sums import ParentSums, log_parent_sum, zeta_stages
-from dag_gfn.exact.subset_dp import SubsetSums, Workspace, list_candidates, power_of_two, workspace
+from dag_gfn.exact.parent_sums import ParentSums, free_candidates, log_parent_sum, zeta_stages
+from dag_gfn.exact.subset_dp import SubsetSums, list_candidates, power_of_two, workspace
 from dag_gfn.scores import LocalScores
 
-__all__ = ["draw_dags"]
+__all__ = ["Draws", "draw_dags"]
+
+
+class Draws(NamedTuple):
+    """Independent draws of DAGs."""
+
+    adjacency: NDArray[np.int8]  # [S, d, d], row causes column
+    error_estimate: float  # probability that rounding took from or gave to some graphs
+
+
+class _Layers(NamedTuple):
+    """The layers of drawn DAGs, as bit masks of variables."""
+
+    before: NDArray[np.int64]  # [S, d], all layers before that of each variable
+    last: NDArray[np.int64]  # [S, d], the last of them; none for the first layer
+    lost: NDArray[np.float64]  # [S], probability of layers that came out negative
 
 
 def draw_dags(
@@ -35,8 +52,8 @@ def draw_dags(
     num_samples: int,
     *,
     random_state: int | np.random.Generator | None = None,
-    bar: tqdm | None = None,
-) -> NDArray[np.int8]:
+    progress: bool = False,
+) -> Draws:
     """Draw independent DAGs from the exact posterior.
 
     Parameters
@@ -48,63 +65,56 @@ def draw_dags(
         S.
     random_state : int or numpy.random.Generator, optional
         Same seed, same graphs.
-    bar : tqdm, optional
-        Moved on by 2 d.
+    progress : bool
+        Show a progress bar.
 
     Returns
     -------
-    ndarray of int8 [S, d, d]
-        Row causes column.
+    Draws
+        ``error_estimate`` is the mean over the draws of the probability of the layers whose weight
+        rounding made negative, and which are not drawn.
 
     Examples
     --------
     >>> from dag_gfn.exact import subset_sums
     >>> from dag_gfn.scores import local_scores
     >>> scores = local_scores(np.random.default_rng(0).normal(size=(50, 6)))
-    >>> draw_dags(scores, subset_sums(scores), 100, random_state=0).shape
+    >>> draw_dags(scores, subset_sums(scores), 100, random_state=0).adjacency.shape
     (100, 6, 6)
     """
     rng = np.random.default_rng(random_state)
     d = scores.num_variables
-    before, last = _draw_layers(d, sums, num_samples, rng, bar)
     adjacency = np.zeros((num_samples, d, d), dtype=np.int8)
-    for node in range(d):
-        free = np.flatnonzero(~scores.forbidden[:, node] & ~scores.required[:, node])
-        parents = _draw_parents(
-            sums.parent_sums, node, len(free), before[:, node], last[:, node], rng
-        )
-        adjacency[:, free, node] = parents[:, None] >> np.arange(len(free)) & 1
-        adjacency[:, scores.required[:, node], node] = 1
-        if bar is not None:
-            bar.update()
-    return adjacency
+    with tqdm(total=2 * num_samples, desc="draws", disable=not progress) as bar:
+        layers = _draw_layers(d, sums, num_samples, rng, bar)
+        for node in range(d):
+            free = free_candidates(scores, node)
+            parents = _draw_parents(sums.parent_sums, node, len(free), layers, rng)
+            adjacency[:, free, node] = parents[:, None] >> np.arange(len(free)) & 1
+            adjacency[:, scores.required[:, node], node] = 1
+            bar.update((node + 1) * num_samples // d - node * num_samples // d)
+    return Draws(adjacency, float(np.mean(layers.lost)))
 
 
 def _draw_layers(
-    d: int, sums: SubsetSums, num_samples: int, rng: np.random.Generator, bar: tqdm | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draw the layers of every DAG.
-
-    Returns
-    -------
-    before : ndarray of int64 [S, d]
-        The layers before that of each variable, as a bit mask.
-    last : ndarray of int64 [S, d]
-        The last of them; none for the first layer.
-    """
+    d: int, sums: SubsetSums, num_samples: int, rng: np.random.Generator, bar: tqdm
+) -> _Layers:
+    """Draw the layers of every DAG; the bar moves on by their number."""
     before, last = np.zeros((2, num_samples, d), dtype=np.int64)
     placed, newest = np.zeros((2, num_samples), dtype=np.int64)
+    lost = np.zeros(num_samples)
     full = 2**d - 1
     space = workspace(d)
     cumulative = np.empty(2**d)
-    while np.any(placed != full):
+    num_done = 0
+    while num_done < num_samples:
         # Sets grow, so the draws that ever come to a set are there when its size has its turn.
         for size in range(d):
             here = np.flatnonzero(np.bitwise_count(placed) == size)
             here = here[np.lexsort((newest[here], placed[here]))]
-            layer = np.empty(len(here), dtype=np.int64)
-            _draw_layer(
-                d, sums, placed[here], newest[here], rng.random(len(here)), space, cumulative, layer
+            uniform = rng.random(len(here))
+            layer, negative = _draw_layer(
+                d, sums, placed[here], newest[here], uniform, space, cumulative
             )
             joins = (layer[:, None] >> np.arange(d) & 1).astype(bool)
             rows, nodes = here[np.nonzero(joins)[0]], np.nonzero(joins)[1]
@@ -112,34 +122,42 @@ def _draw_layers(
             last[rows, nodes] = newest[rows]
             placed[here] |= layer
             newest[here] = layer
-            # Rounding may lead a draw, once in 10^10 times, to layers that nothing can follow.
+            lost[here] += negative
+            # Rounding may, very rarely, have drawn layers that no other can follow: begin anew.
             placed[here[layer == 0]] = 0
-            if bar is not None and bar.n < bar.total:
-                bar.update()
-    return before, last
+            now_done = int(np.sum(placed == full))
+            bar.update(now_done - num_done)
+            num_done = now_done
+    return _Layers(before, last, lost)
 
 
 @numba.njit(nogil=True, cache=True)
-def _draw_layer(d, sums, placed, newest, uniform, space, cumulative, layer):
-    """Draw the next layer of each draw; 0 where there is none.
+def _draw_layer(d, sums, placed, newest, uniform, space, cumulative):
+    """Draw the next layer of each draw, 0 where there is none, and say what share was negative.
 
     The draws come in the order of `placed` and, within, of `newest`.
     """
+    layer = np.zeros(len(placed), dtype=np.int64)
+    negative = np.zeros(len(placed))
     num_nodes = 0
     total = 0.0
+    lost = 0.0
     for draw in range(len(placed)):
         is_new = draw == 0 or placed[draw] != placed[draw - 1]
         if is_new:
             num_nodes = _weigh_root_sets(placed[draw], d, sums, space)
         if is_new or newest[draw] != newest[draw - 1]:
-            total = _accumulate(placed[draw], newest[draw], num_nodes, sums, space, cumulative)
-        index = 0
+            total, lost = _accumulate(
+                placed[draw], newest[draw], num_nodes, sums.parent_sums, space, cumulative
+            )
         if total > 0.0:
-            found = np.searchsorted(
+            index = np.searchsorted(
                 cumulative[: 1 << num_nodes], uniform[draw] * total, side="right"
             )
-            index = min(found, (1 << num_nodes) - 1)
-        layer[draw] = np.int64(space.united[index]) & ~placed[draw]
+            index = min(index, (1 << num_nodes) - 1)
+            layer[draw] = np.int64(space.united[index]) & ~placed[draw]
+            negative[draw] = lost / total
+    return layer, negative
 
 
 @numba.njit(nogil=True, cache=True)
@@ -148,9 +166,7 @@ def _weigh_root_sets(placed, d, sums, space):
 
     Returns the number of candidates for S, whose bits are those of the masks.
     """
-    num_nodes, top = list_candidates(
-        placed, d, sums.parent_sums, sums.mantissa, sums.exponent, space
-    )
+    num_nodes, top = list_candidates(placed, d, sums, space)
     space.united[0] = placed
     space.weight[0] = 1.0
     space.shift[0] = -top
@@ -178,57 +194,51 @@ def _weigh_root_sets(placed, d, sums, space):
 
 @numba.njit(nogil=True, cache=True)
 def _accumulate(placed, newest, num_nodes, sums, space, cumulative):
-    """Add up the weights of the next layers given the last one, and return their sum."""
+    """Add up the weights of the next layers given the last one.
+
+    Returns the sum of those above zero, and of those below.
+    """
     space.weight[0] = 1.0
     cumulative[0] = 0.0
     total = 0.0
+    lost = 0.0
     for place in range(num_nodes):
         half = 1 << place
         factor = 1.0
         if newest:
             node = space.node[place]
-            with_last = log_parent_sum(sums.parent_sums, node, placed)
-            without = log_parent_sum(sums.parent_sums, node, placed & ~newest)
+            with_last = log_parent_sum(sums, node, placed)
+            without = log_parent_sum(sums, node, placed & ~newest)
             factor = -np.expm1(without - with_last)
-        for origin in range(half):
-            weight = space.weight[origin] * factor
-            space.weight[origin + half] = weight
-            total += weight * max(space.term[origin + half], 0.0)
-            cumulative[origin + half] = total
-    return total
+        for index in range(half, 2 * half):
+            space.weight[index] = space.weight[index - half] * factor
+            share = space.weight[index] * space.term[index]
+            total += max(share, 0.0)
+            lost -= min(share, 0.0)
+            cumulative[index] = total
+    return total, lost
 
 
 def _draw_parents(
-    sums: ParentSums,
-    node: int,
-    num_free: int,
-    before: NDArray[np.int64],
-    last: NDArray[np.int64],
-    rng: np.random.Generator,
+    sums: ParentSums, node: int, num_free: int, layers: _Layers, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Draw parents within `before` that meet `last`, as bit masks of the free candidates [S]."""
+    """Draw the parents of a node, as bit masks of its free candidates [S]."""
     start = sums.start[node]
     stages = zeta_stages(sums.log_weights[start : start + 2**num_free])
 
     def compact(sets: NDArray[np.int64]) -> NDArray[np.int32]:
         return sums.low[node, sets & (2**sums.num_low - 1)] + sums.high[node, sets >> sums.num_low]
 
-    parents = np.empty(len(before), dtype=np.int64)
+    before, last = layers.before[:, node], layers.last[:, node]
     is_met = (last == 0) | (last & sums.required[node] != 0)
-    _descend(
-        stages,
-        compact(before),
-        compact(last),
-        is_met,
-        rng.random((len(before), num_free)),
-        parents,
-    )
-    return parents
+    uniform = rng.random((len(before), num_free))
+    return _descend(stages, compact(before), compact(last), is_met, uniform)
 
 
 @numba.njit(nogil=True, cache=True)
-def _descend(stages, within, last, is_met, uniform, parents):
+def _descend(stages, within, last, is_met, uniform):
     """Draw sets within `within` that meet `last`, where that is not met already, bit by bit."""
+    parents = np.empty(len(within), dtype=np.int64)
     num_bits = len(stages) - 1
     for draw in range(len(within)):
         chosen = 0
@@ -256,3 +266,4 @@ def _descend(stages, within, last, is_met, uniform, parents):
                 chosen |= flag
                 met = met or last[draw] & flag != 0
         parents[draw] = chosen
+    return parents

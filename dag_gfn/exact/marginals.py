@@ -23,10 +23,9 @@ from typing import NamedTuple
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from dag_gfn.exact.parent_sums import log_parent_sum
-from dag_gfn.exact.subset_dp import SMALLEST_BITS, SubsetSums, blocks, list_terms, workspace
+from dag_gfn.exact.subset_dp import SMALLEST_BITS, SubsetSums, blocks, list_terms, term_bar, workspace
 
 __all__ = ["Marginals", "exact_marginals"]
 
@@ -40,7 +39,7 @@ class Marginals(NamedTuple):
     error_estimate: float  # of any of these, from rounding
 
 
-def exact_marginals(d: int, sums: SubsetSums, *, bar: tqdm | None = None) -> Marginals:
+def exact_marginals(d: int, sums: SubsetSums, *, progress: bool = False) -> Marginals:
     """Compute the posterior probability of every edge and of every path.
 
     Parameters
@@ -48,8 +47,8 @@ def exact_marginals(d: int, sums: SubsetSums, *, bar: tqdm | None = None) -> Mar
     d : int
         Number of variables.
     sums : SubsetSums
-    bar : tqdm, optional
-        Moved on by 3^d, the largest number of terms there may be.
+    progress : bool
+        Show a progress bar, over the 3^d terms that there are at most.
 
     Returns
     -------
@@ -76,14 +75,13 @@ def exact_marginals(d: int, sums: SubsetSums, *, bar: tqdm | None = None) -> Mar
     subtotal = np.zeros(2**d + 1)
     magnitude = 0.0
     outside = 0.0
-    for first, last, num_terms in blocks(d):
-        more, below = _add_marginals(
-            first, last, d, sums.parent_sums, sums.mantissa, sums.exponent, space, subtotal,
-            ancestral, edges, paths,
-        )
-        magnitude += more
-        outside += below
-        if bar is not None:
+    with term_bar(d, "marginals", progress) as bar:
+        for first, last, num_terms in blocks(d):
+            more, below = _add_marginals(
+                first, last, d, sums, space, subtotal, Marginals(edges, paths, ancestral, 0.0)
+            )
+            magnitude += more
+            outside += below
             bar.update(num_terms)
     for marginals in (edges, paths):
         clipped = np.clip(marginals, 0.0, 1.0)
@@ -95,13 +93,12 @@ def exact_marginals(d: int, sums: SubsetSums, *, bar: tqdm | None = None) -> Mar
 
 
 @numba.njit(nogil=True, cache=True)
-def _add_marginals(
-    first, last, d, sums, mantissa, exponent, space, subtotal, ancestral, edges, paths
-):
+def _add_marginals(first, last, d, sums, space, subtotal, marginals):
     """Add the shares of the sets U with the bit masks first to last - 1.
 
     Returns the sum of the terms without their signs, and the probability that fell below zero.
     """
+    ancestral = marginals.ancestral
     magnitude = 0.0
     below = 0.0
     for placed in range(first, last):
@@ -110,11 +107,11 @@ def _add_marginals(
             below -= min(probability, 0.0)
             ancestral[placed] = 0.0
             continue
-        if mantissa[placed] == 0.0:
+        if sums.mantissa[placed] == 0.0:
             continue
         smallest = int(SMALLEST_BITS - np.log2(probability))
-        num_nodes, top = list_terms(placed, d, sums, mantissa, exponent, smallest, space)
-        scale = probability * 2.0 ** (top - exponent[placed]) / mantissa[placed]
+        num_nodes, top = list_terms(placed, d, sums, smallest, space)
+        scale = probability * 2.0 ** (top - sums.exponent[placed]) / sums.mantissa[placed]
         for index in range(1, space.begin[num_nodes]):
             share = space.term[index] * scale
             ancestral[space.united[index]] += share
@@ -122,23 +119,22 @@ def _add_marginals(
             subtotal[index] = share
         # From the last S back: what is known of S and all that grew from it goes to its origin.
         for place in range(num_nodes - 1, -1, -1):
-            node = space.node[place]
             total = 0.0
             for index in range(space.begin[place + 1] - 1, space.begin[place] - 1, -1):
                 total += subtotal[index]
                 subtotal[space.origin[index]] += subtotal[index]
             if abs(total) > 2.0**SMALLEST_BITS:
-                _add_only_root(placed, node, total, d, sums, edges, paths)
+                _add_only_root(placed, space.node[place], total, d, sums.parent_sums, marginals)
     return magnitude, below
 
 
 @numba.njit(nogil=True, cache=True)
-def _add_only_root(placed, node, probability, d, sums, edges, paths):
+def _add_only_root(placed, node, probability, d, sums, marginals):
     """Add the probability that the non-descendants of a node are a set."""
     log_sum = log_parent_sum(sums, node, placed)
     for other in range(d):
         if placed >> other & 1:
             without = log_parent_sum(sums, node, placed & ~(1 << other))
-            edges[other, node] += probability * -np.expm1(without - log_sum)
+            marginals.edges[other, node] += probability * -np.expm1(without - log_sum)
         elif other != node:
-            paths[node, other] += probability
+            marginals.paths[node, other] += probability

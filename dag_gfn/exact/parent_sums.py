@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from dag_gfn.scores import LocalScores
 from dag_gfn.scores.subsets import colex_order
@@ -77,13 +78,15 @@ def node_scores(scores: LocalScores, node: int) -> NDArray[np.float64]:
     return values
 
 
-def parent_sums(scores: LocalScores) -> ParentSums:
+def parent_sums(scores: LocalScores, *, progress: bool = False) -> ParentSums:
     """Sum exp(local score) over the parent sets of every node within every set.
 
     Parameters
     ----------
     scores : LocalScores
         Of at most 30 variables.
+    progress : bool
+        Show a progress bar.
 
     Returns
     -------
@@ -108,7 +111,7 @@ def parent_sums(scores: LocalScores) -> ParentSums:
     log_scale = np.empty(d)
     low = np.empty((d, 2**half), dtype=np.int32)
     high = np.empty((d, 2 ** (d - half)), dtype=np.int32)
-    for node in range(d):
+    for node in tqdm(range(d), desc="local scores", unit="node", disable=not progress):
         values = node_scores(scores, node)
         log_scale[node] = np.max(values)
         part = slice(start[node], start[node + 1])

@@ -37,6 +37,7 @@ __all__ = [
     "list_terms",
     "power_of_two",
     "subset_sums",
+    "term_bar",
     "workspace",
 ]
 
@@ -88,14 +89,14 @@ def workspace(d: int) -> Workspace:
     )
 
 
-def subset_sums(scores: LocalScores, *, bar: tqdm | None = None) -> SubsetSums:
+def subset_sums(scores: LocalScores, *, progress: bool = False) -> SubsetSums:
     """Compute the weight of the completions of every set of variables.
 
     Parameters
     ----------
     scores : LocalScores
-    bar : tqdm, optional
-        Moved on by 3^d, the largest number of terms there may be.
+    progress : bool
+        Show progress bars, the second over the 3^d terms that there are at most.
 
     Returns
     -------
@@ -111,17 +112,24 @@ def subset_sums(scores: LocalScores, *, bar: tqdm | None = None) -> SubsetSums:
     True
     """
     d = scores.num_variables
-    sums = parent_sums(scores)
-    mantissa = np.zeros(2**d)
-    exponent = np.full(2**d, ZERO_EXPONENT, dtype=np.int32)
-    mantissa[-1], exponent[-1] = 0.5, 1
+    sums = SubsetSums(
+        mantissa=np.zeros(2**d),
+        exponent=np.full(2**d, ZERO_EXPONENT, dtype=np.int32),
+        parent_sums=parent_sums(scores, progress=progress),
+        log_evidence=np.nan,
+    )
+    sums.mantissa[-1], sums.exponent[-1] = 0.5, 1
     space = workspace(d)
-    for first, last, num_terms in blocks(d)[::-1]:
-        _fill_completions(first, min(last, 2**d - 1), d, sums, space, mantissa, exponent)
-        if bar is not None:
+    with term_bar(d, "sums over sets", progress) as bar:
+        for first, last, num_terms in blocks(d)[::-1]:
+            _fill_completions(first, min(last, 2**d - 1), d, sums, space)
             bar.update(num_terms)
-    log_evidence = np.log(mantissa[0]) + exponent[0] * np.log(2) + np.sum(sums.log_scale)
-    return SubsetSums(mantissa, exponent, sums, float(log_evidence))
+    log_evidence = (
+        np.log(sums.mantissa[0])
+        + sums.exponent[0] * np.log(2)
+        + np.sum(sums.parent_sums.log_scale)
+    )
+    return sums._replace(log_evidence=float(log_evidence))
 
 
 def blocks(d: int) -> list[tuple[int, int, int]]:
@@ -140,8 +148,13 @@ def blocks(d: int) -> list[tuple[int, int, int]]:
     ]
 
 
+def term_bar(d: int, description: str, progress: bool) -> tqdm:
+    """Return a bar over the terms of all sums."""
+    return tqdm(total=3**d, desc=description, unit="term", unit_scale=True, disable=not progress)
+
+
 @numba.njit(nogil=True, cache=True)
-def list_candidates(placed, d, sums, mantissa, exponent, space):
+def list_candidates(placed, d, sums, space):
     """List the variables that may have all of their parents in a set, the least probable first.
 
     Parameters
@@ -149,9 +162,8 @@ def list_candidates(placed, d, sums, mantissa, exponent, space):
     placed : int
         U.
     d : int
-    sums : ParentSums
-    mantissa, exponent : array [2^d]
-        H of all larger sets.
+    sums : SubsetSums
+        H of all larger sets is looked at.
     space : Workspace
         Gets `node`, `node_mantissa` and `node_exponent`; `begin` has the exponents of
         alpha_j(U) H(U + j).
@@ -165,13 +177,13 @@ def list_candidates(placed, d, sums, mantissa, exponent, space):
     num_nodes = 0
     top = ZERO_EXPONENT
     for node in range(d):
-        if placed >> node & 1 or exponent[placed | 1 << node] == ZERO_EXPONENT:
+        if placed >> node & 1 or sums.exponent[placed | 1 << node] == ZERO_EXPONENT:
             continue
-        bits = log_parent_sum(sums, node, placed) / np.log(2.0)
+        bits = log_parent_sum(sums.parent_sums, node, placed) / np.log(2.0)
         if bits == -np.inf:
             continue
         node_exponent = int(np.rint(bits))
-        size = node_exponent + exponent[placed | 1 << node]
+        size = node_exponent + sums.exponent[placed | 1 << node]
         top = max(top, size)
         place = num_nodes
         while place > 0 and space.begin[place - 1] > size:
@@ -196,12 +208,12 @@ def power_of_two(bits, powers):
 
 
 @numba.njit(nogil=True, cache=True)
-def list_terms(placed, d, sums, mantissa, exponent, smallest, space):
+def list_terms(placed, d, sums, smallest, space):
     """List the terms of H(placed) that are large enough.
 
     Parameters
     ----------
-    placed, d, sums, mantissa, exponent
+    placed, d, sums
         As of `list_candidates`.
     smallest : int
         Leave out terms below 2^smallest times the largest one with a single member.
@@ -216,7 +228,7 @@ def list_terms(placed, d, sums, mantissa, exponent, smallest, space):
     top : int
         The terms are divided by 2^top.
     """
-    num_nodes, top = list_candidates(placed, d, sums, mantissa, exponent, space)
+    num_nodes, top = list_candidates(placed, d, sums, space)
     space.united[0] = placed
     space.weight[0] = -1.0
     space.shift[0] = -top
@@ -232,23 +244,23 @@ def list_terms(placed, d, sums, mantissa, exponent, smallest, space):
             united = space.united[origin] | bit
             weight = -space.weight[origin] * node_mantissa
             shift = space.shift[origin] + node_exponent
-            bits = shift + exponent[united]
+            bits = shift + sums.exponent[united]
             # Written in any case, and kept by moving on: a branch would often be mispredicted.
             space.united[count] = united
             space.weight[count] = weight
             space.shift[count] = shift
             space.origin[count] = origin
-            space.term[count] = weight * mantissa[united] * power_of_two(bits, space.powers)
+            space.term[count] = weight * sums.mantissa[united] * power_of_two(bits, space.powers)
             count += bits >= smallest
     space.begin[num_nodes] = count
     return num_nodes, top
 
 
 @numba.njit(nogil=True, cache=True)
-def _fill_completions(first, last, d, sums, space, mantissa, exponent):
+def _fill_completions(first, last, d, sums, space):
     """Compute H(U) for the bit masks from last - 1 down to first."""
     for placed in range(last - 1, first - 1, -1):
-        num_nodes, top = list_terms(placed, d, sums, mantissa, exponent, SMALLEST_BITS, space)
+        num_nodes, top = list_terms(placed, d, sums, SMALLEST_BITS, space)
         total = 0.0
         for place in range(num_nodes):
             part = 0.0
@@ -258,5 +270,5 @@ def _fill_completions(first, last, d, sums, space, mantissa, exponent):
         # Only where H(U) is lost among what was left out can the sum fail to be positive.
         if total > 0.0:
             fraction, bits = frexp(total)
-            mantissa[placed] = fraction
-            exponent[placed] = bits + top
+            sums.mantissa[placed] = fraction
+            sums.exponent[placed] = bits + top
