@@ -19,6 +19,7 @@ from dag_gfn.posterior import Posterior
 __all__ = ["Chains", "Draws", "Kernel", "chains_posterior", "run_chains"]
 
 _BURN_IN = 0.1  # first share of the steps, or of the seconds, that is left out
+_FEWEST_DRAWS = 8  # of each chain, without which they cannot be compared
 _CHUNK_SECONDS = 0.5  # between looks at the clock
 
 
@@ -92,7 +93,8 @@ def run_chains(
     ----------
     kernel : Kernel
     num_draws : int
-        Of each chain, after the burn-in; up to twice as many where time decides.
+        Of each chain, after the burn-in; where time decides, up to twice as many, or fewer but at
+        least eight if there was no time for more.
     num_steps : int
         Of each chain, the burn-in included; more where the draws alone take more. Not looked at
         when ``max_seconds`` is given.
@@ -167,7 +169,7 @@ def _run_seconds(kernel: Kernel, num_draws: int, max_seconds: float, progress: b
                 kernel.advance(1, size)
             done += size
         kernel.forget()
-        while elapsed() < max_seconds or not made:
+        while elapsed() < max_seconds or made < _FEWEST_DRAWS:
             size = max(min(speed.steps() // thin, num_draws), 1)
             with speed.timed(size * thin):
                 pieces.append(kernel.advance(size, thin))

@@ -54,7 +54,7 @@ def test_time_decides_when_it_is_given():
     kernel = counting_kernel(seconds_per_step=1e-4)
     begin = time.perf_counter()
     chains = run_chains(kernel, num_draws=20, num_steps=5, max_seconds=1.0)
-    assert 1.0 <= time.perf_counter() - begin < 3.0
+    assert time.perf_counter() - begin >= 1.0
     num_draws = chains.draws.log_scores.shape[1]
     assert 20 <= num_draws < 40
     steps = chains.draws.log_scores[0]
@@ -66,10 +66,10 @@ def test_time_decides_when_it_is_given():
     assert len(chains.seconds) == num_draws and 0.1 <= chains.seconds[0] <= chains.seconds[-1]
 
 
-def test_a_kernel_slower_than_the_time_limit_still_gives_a_draw():
+def test_a_kernel_slower_than_the_time_limit_still_gives_some_draws():
     kernel = counting_kernel(seconds_per_step=0.05)
     chains = run_chains(kernel, num_draws=10, num_steps=5, max_seconds=0.01)
-    assert chains.draws.adjacency.shape[1] >= 1
+    assert 8 <= chains.draws.adjacency.shape[1] < 20
 
 
 def test_progress_is_shown_where_wanted(capsys):
