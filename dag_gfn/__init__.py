@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dag_gfn import datasets, diagnostics, graphs, metrics, plots, scores
     from dag_gfn.comparison import Comparison, compare
-    from dag_gfn.estimators import BootstrapGES, BootstrapPC, DAGGFlowNet, ExactPosterior
+    from dag_gfn.estimators import (
+        BootstrapGES,
+        BootstrapPC,
+        DAGGFlowNet,
+        ExactPosterior,
+        OrderMCMC,
+        PartitionMCMC,
+        StructureMCMC,
+    )
     from dag_gfn.posterior import Posterior
     from dag_gfn.scores import LocalScores, local_scores
 
@@ -25,7 +33,10 @@ __all__ = [
     "DAGGFlowNet",
     "ExactPosterior",
     "LocalScores",
+    "OrderMCMC",
+    "PartitionMCMC",
     "Posterior",
+    "StructureMCMC",
     "__version__",
     "compare",
     "datasets",
@@ -45,7 +56,10 @@ _HOMES = {
     "DAGGFlowNet": "estimators",
     "ExactPosterior": "estimators",
     "LocalScores": "scores",
+    "OrderMCMC": "estimators",
+    "PartitionMCMC": "estimators",
     "Posterior": "posterior",
+    "StructureMCMC": "estimators",
     "compare": "comparison",
     "local_scores": "scores",
 }

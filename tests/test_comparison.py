@@ -265,7 +265,7 @@ def test_elsewhere_the_reference_is_a_long_partition_chain(table, monkeypatch):
     assert started == [5 * 2.0, 2.0]
     assert not comparison.reference_is_exact
     assert "a partition chain of" in comparison.reference_name
-    assert comparison.reference_name.endswith("(R-hat 1.040), not exact")
+    assert comparison.reference_name.endswith("(R-hat 1.040, which has not settled), not exact")
     assert comparison.summary.loc["exact", "max_error"] > 0
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dag_gfn.comparison.methods import METHODS, prepared, resolve_methods, run_method
+from dag_gfn.convergence import RHAT_LIMIT
 from dag_gfn.estimators.base import PosteriorEstimator
 from dag_gfn.scores import LocalScores
 
@@ -17,7 +18,6 @@ __all__ = ["LONGER", "Reference", "exact_reference", "find_reference", "marginal
 # The reference chain runs so many times the budget. With errors that fall with the square root of
 # the time, its own is then less than half of that of a chain within the budget.
 LONGER = 5.0
-_SETTLED = 1.05  # R-hat
 
 
 class Reference(NamedTuple):
@@ -61,7 +61,7 @@ def find_reference(
     if run.refusal:
         raise ValueError(f"there is no reference to compare with: {run.refusal}")
     rhat = worst(getattr(chain, "rhat_", np.nan), np.nanmax)
-    settled = "" if rhat <= _SETTLED else ", which has not settled"
+    settled = "" if rhat <= RHAT_LIMIT else ", which has not settled"
     return Reference(
         marginals_of(chain),
         f"a partition chain of {run.seconds:.0f} s (R-hat {rhat:.3f}{settled}), not exact",
