@@ -306,6 +306,15 @@ def test_the_path_of_weighted_draws_ends_at_their_weighted_mean():
     assert errors["seconds"].iloc[-1] == 4.99
 
 
+def test_draws_that_came_together_count_together():
+    adjacency = np.zeros((1, 4, 2, 2), np.int8)
+    adjacency[0, :, 0, 1] = [1, 1, 0, 1]
+    path = Path(adjacency, np.zeros((1, 4)), np.array([0.5, 0.5, 0.5, 1.0]))
+    errors = error_path(path, pd.DataFrame([[0, 0.75], [0, 0]]))
+    assert errors["seconds"].tolist() == [0.5, 1.0]
+    assert errors["max_error"].tolist() == pytest.approx([0.75 - 2 / 3, 0.0])
+
+
 def test_methods_without_a_path_have_none():
     assert path_of(dg.ExactPosterior()) is None
 

@@ -16,6 +16,7 @@ from dag_gfn.comparison.methods import Run, prepared, resolve_methods, run_metho
 from dag_gfn.comparison.paths import error_path, path_of
 from dag_gfn.comparison.reference import Reference, find_reference, marginals_of, worst
 from dag_gfn.estimators.base import PosteriorEstimator
+from dag_gfn.estimators.exact import ExactPosterior
 from dag_gfn.metrics import edge_error
 from dag_gfn.posterior import Posterior
 from dag_gfn.scores import local_scores
@@ -183,7 +184,7 @@ def compare(
     reference = find_reference(scores, budget=seconds, seed=int(seeds[0]), progress=progress)
     runs = {}
     for (name, estimator), seed in zip(estimators.items(), seeds[1:], strict=True):
-        if type(estimator) is type(reference.estimator) and reference.exact:
+        if reference.exact and isinstance(estimator, ExactPosterior):
             runs[name] = Run(reference.estimator, reference.seconds, "")
             continue
         prepared(estimator, budget=seconds, model=model, seed=int(seed), progress=progress)
@@ -239,8 +240,8 @@ def _figures(
     """Return a row of the summary."""
     error = edge_error(marginals, reference.marginals)
     weighted = not posterior.exact and np.ptp(posterior.weights) > 0
-    if posterior.exact:
-        ess = np.inf
+    if isinstance(run.estimator, ExactPosterior):
+        ess = np.inf  # whatever it drew, its marginals are exact
     elif hasattr(run.estimator, "ess_"):
         ess = worst(run.estimator.ess_, np.nanmin)
     else:
@@ -263,7 +264,7 @@ def _remark(run: Run, posterior: Posterior) -> str:
     limited = "max_seconds" in run.estimator.get_params(deep=False)
     remarks = [
         posterior.method if "not a posterior" in posterior.method else "",
-        "" if limited or type(run.estimator).__name__ == "ExactPosterior" else "has no time limit",
+        "" if limited or isinstance(run.estimator, ExactPosterior) else "has no time limit",
     ]
     return "; ".join(filter(None, remarks))
 

@@ -49,7 +49,8 @@ def error_path(path: Path, reference: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         ``seconds``, ``max_error``, ``mean_error`` at no more than 40 times, evenly spaced in the
-        logarithm of the number of draws; at each the draws of all chains so far are pooled.
+        logarithm of the number of draws; at each the draws of all chains so far are pooled. Draws
+        that were there at the same time count together.
 
     Examples
     --------
@@ -61,7 +62,8 @@ def error_path(path: Path, reference: pd.DataFrame) -> pd.DataFrame:
     Name: max_error, dtype: float64
     """
     num_draws = len(path.seconds)
-    ends = np.unique(np.geomspace(1, num_draws, _POINTS).round().astype(int))
+    ends = np.geomspace(1, num_draws, _POINTS).round().astype(int)
+    ends = np.unique(np.searchsorted(path.seconds, path.seconds[ends - 1], side="right"))
     weights = np.exp(path.log_weights - path.log_weights.max())
     total = np.zeros(path.adjacency.shape[2:])
     weight = 0.0

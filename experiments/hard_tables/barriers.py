@@ -99,7 +99,9 @@ def _neighbours() -> list[list[int]]:
     bits = 1 << np.arange(NUM_VARIABLES**2, dtype=np.int64).reshape(NUM_VARIABLES, NUM_VARIABLES)
     codes = (dags * bits).sum(axis=(1, 2)).tolist()
     place = {code: number for number, code in enumerate(codes)}
-    pairs = [(int(bits[i, j]), int(bits[j, i])) for i, j in zip(*np.nonzero(bits), strict=True) if i != j]
+    pairs = [
+        (int(bits[i, j]), int(bits[j, i])) for i, j in zip(*np.nonzero(bits), strict=True) if i != j
+    ]
     found = []
     for code in codes:
         near = []

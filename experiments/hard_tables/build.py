@@ -1,6 +1,6 @@
 """Write the exact posterior of every hard table to exact/NAME.json.
 
-    .venv/bin/python experiments/hard_tables/build.py
+.venv/bin/python experiments/hard_tables/build.py
 """
 
 from __future__ import annotations

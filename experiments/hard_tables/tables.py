@@ -26,7 +26,9 @@ def balanced_parity() -> pd.DataFrame:
     """Five bits whose sum is even in 80 % of the rows, every pattern of a parity equally often."""
     patterns = np.array(list(product((0, 1), repeat=5)))
     even = patterns.sum(axis=1) % 2 == 0
-    return pd.DataFrame(np.repeat(patterns, np.where(even, 500, 125), axis=0), columns=list("abcde"))
+    return pd.DataFrame(
+        np.repeat(patterns, np.where(even, 500, 125), axis=0), columns=list("abcde")
+    )
 
 
 def drawn_parity() -> pd.DataFrame:
