@@ -446,3 +446,18 @@ def test_what_peers_do_not_know_is_refused(peer, settings, words, message, table
         peer(**settings, **QUIET).fit(table, **words)
     with pytest.raises(TypeError, match="makes scores of its own"):
         peer(**QUIET).infer(dg.local_scores(table))
+
+
+# --- the real chains -----------------------------------------------------------------------------
+
+
+def test_chains_have_a_path_that_ends_at_their_answer(table):
+    methods = ["structure", "order", "partition"]
+    comparison = dg.compare(table, methods, budget=0.5, **QUIET)
+    assert comparison.summary["remark"].eq("").all()
+    assert (comparison.summary["max_error"] < 0.1).all()
+    assert (comparison.summary["rhat"] < 1.1).all() and (comparison.summary["ess"] > 100).all()
+    for name in methods:
+        errors = comparison.errors_over_time.query("method == @name")
+        assert errors["seconds"].is_monotonic_increasing
+        assert errors["max_error"].iloc[-1] == comparison.summary.loc[name, "max_error"]

@@ -110,7 +110,12 @@ def _cell(rows: pd.DataFrame) -> str:
 def _stored() -> list[dict[str, Any]]:
     if not RESULTS.exists():
         return []
-    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+    results = [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+    # Infinities are text there, since JSON does not know them.
+    return [
+        {key: float(value) if value in ("inf", "nan") else value for key, value in result.items()}
+        for result in results
+    ]
 
 
 def main() -> None:
