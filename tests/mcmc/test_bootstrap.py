@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import dag_gfn as dg
 from dag_gfn.graphs import all_dags, cpdag
@@ -178,7 +181,29 @@ def test_an_estimator_can_use_scores_that_are_there_already():
     )
 
 
+def expected_failures(estimator):
+    no_method = "the parameter `score` has the name of scikit-learn's method, which is not here"
+    return {
+        "check_fit_score_takes_y": no_method,
+        "check_n_features_in_after_fitting": no_method,
+        "check_pipeline_consistency": no_method,
+        "check_estimators_dtypes": (
+            "integers with few values are refused by BGe as codes of categories, on purpose"
+        ),
+    }
+
+
+# The array API check is skipped with a warning where SCIPY_ARRAY_API is not set.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks(
+    [estimator(n_samples=2, **QUIET) for estimator in BOOTSTRAPS],
+    expected_failed_checks=expected_failures,
+)
+def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
 def test_without_ges_a_sentence_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "ges", None)
+    monkeypatch.setitem(sys.modules, "ges", None)
     with pytest.raises(ImportError, match="needs the package ges; pip install ges"):
         ges_pattern(dg.local_scores(collider(50)))
