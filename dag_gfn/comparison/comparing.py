@@ -174,7 +174,7 @@ def compare(
         "prior_params": prior_params,
     }
     constraints: dict[str, Any] = {
-        "interventions": None if interventions is None else list(interventions),
+        "interventions": _kept(interventions),
         "required_edges": _kept(required_edges),
         "forbidden_edges": _kept(forbidden_edges),
     }
@@ -195,11 +195,11 @@ def compare(
     return _comparison(runs, reference, seconds)
 
 
-def _kept(edges: EdgeSet | None) -> EdgeSet | None:
-    """Return a set of edges that can be looked at more than once."""
-    if edges is None or isinstance(edges, np.ndarray | pd.DataFrame):
-        return edges
-    return list(edges)
+def _kept(given: Any) -> Any:
+    """Return a constraint in a form that can be looked at more than once."""
+    if given is None or isinstance(given, str | np.ndarray | pd.DataFrame):
+        return given
+    return list(given)
 
 
 def _comparison(runs: dict[str, Run], reference: Reference, budget: float) -> Comparison:
