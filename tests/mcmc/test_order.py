@@ -143,8 +143,10 @@ def test_detailed_balance_on_all_orders(words):
             np.testing.assert_array_equal(room[0], start.order)
             found[orders.index(tuple(start.order))] += 1 / num_steps
         assert state.counts.sum() == 0
+        assert np.all(chain[row, found > 0] > 0)
+        # A rare transition may be seen a few times where less than one is expected.
         standard_error = np.sqrt(chain[row] * (1 - chain[row]) / num_steps)
-        assert np.all(np.abs(found - chain[row]) <= 5 * standard_error + 1e-12)
+        assert np.all(np.abs(found - chain[row]) <= 5 * standard_error + 3 / num_steps)
 
 
 def transition_matrix_of(log_weight, reached):
