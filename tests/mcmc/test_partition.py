@@ -367,8 +367,10 @@ def test_pruned_candidates_and_many_variables():
     assert set(kernel.acceptance()) == set(MOVES)
     assert 0 < kernel.acceptance()["move"] < kernel.acceptance()["walk"] <= 1
     kernel.forget()
-    assert set(kernel.acceptance().values()) == {0.0}
-    assert np.all(kernel.edge_marginals() == 0)
+    assert kernel.acceptance() == {}
+    # Before the next steps, of the partition as it stands.
+    assert np.all(kernel.edge_marginals()[:, 29, 0] == 1)
+    assert np.all(kernel.edge_marginals() <= 1)
 
 
 def test_a_start_is_found_where_only_the_required_edges_have_weight():
