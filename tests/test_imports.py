@@ -23,13 +23,14 @@ ARROWS = {
     "scores": {"graphs", "tables"},
     "datasets": {"graphs", "scores", "tables"},
     "posterior": {"graphs"},
+    "convergence": set(),
     "diagnostics": {"posterior"},
     "metrics": {"graphs", "posterior"},
-    "plots": {"diagnostics", "graphs", "metrics", "posterior"},
+    "plots": {"convergence", "diagnostics", "graphs", "metrics", "posterior"},
     "gflownet": INFERENCE,
     "mcmc": INFERENCE,
     "exact": INFERENCE,
-    "estimators": INFERENCE | {"diagnostics", "exact", "gflownet", "mcmc", "tables"},
+    "estimators": INFERENCE | {"convergence", "diagnostics", "exact", "gflownet", "mcmc", "tables"},
 }
 ARROWS["cli"] = set(ARROWS)
 ARROWS["__main__"] = {"cli"}

@@ -2,5 +2,6 @@
 
 from dag_gfn.estimators.exact import ExactPosterior
 from dag_gfn.estimators.flow import DAGGFlowNet
+from dag_gfn.estimators.mcmc import OrderMCMC, PartitionMCMC, StructureMCMC
 
-__all__ = ["DAGGFlowNet", "ExactPosterior"]
+__all__ = ["DAGGFlowNet", "ExactPosterior", "OrderMCMC", "PartitionMCMC", "StructureMCMC"]

@@ -32,7 +32,7 @@ def _count_trailing_zeros(typingctx, word):
     return word(word), generate
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True)
 def lowest_bit(word):
     """Return the position of the lowest bit that is set, int64; the word must not be zero."""
     return np.int64(_count_trailing_zeros(np.uint64(word)))
@@ -46,25 +46,25 @@ def _count_ones(typingctx, word):
     return word(word), generate
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True)
 def size(mask):
     """Return how many bits are set, int64."""
     return np.int64(_count_ones(np.uint64(mask)))
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True)
 def contains(words, variable):
     """Return whether a set, uint64 [W], has the variable."""
     return (words[variable >> 6] >> np.uint64(variable & 63)) & np.uint64(1) != np.uint64(0)
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True)
 def toggle(words, variable):
     """Put the variable into a set, uint64 [W], or take it out."""
     words[variable >> 6] ^= np.uint64(1) << np.uint64(variable & 63)
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True)
 def reaches(children, start, target, reached, frontier):
     """Return whether there is a directed path from `start` to another variable, `target`.
 
@@ -93,7 +93,7 @@ def reaches(children, start, target, reached, frontier):
     return True
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True)
 def descendants(children, start, without, reached, frontier):
     """Write the descendants of `start` in the graph that has lost the variable `without`.
 
@@ -121,7 +121,7 @@ def descendants(children, start, without, reached, frontier):
     toggle(reached, without)
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True)
 def _grow(children, index, reached, frontier):
     """Add the children of a variable in one word of the frontier; return the first word to do."""
     variable = 64 * index + lowest_bit(frontier[index])

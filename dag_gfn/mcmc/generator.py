@@ -25,12 +25,12 @@ def generators(seed: int, num_chains: int) -> NDArray[np.uint64]:
     return np.array([sequence.generate_state(4, np.uint64) for sequence in sequences])
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True)
 def _rotated(word, places):
     return (word << np.uint64(places)) | (word >> np.uint64(64 - places))
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True)
 def uniform(generator):
     """Draw a number from [0, 1); `generator` is uint64 [4] and moves on."""
     first, second, third, fourth = generator[0], generator[1], generator[2], generator[3]
@@ -44,7 +44,7 @@ def uniform(generator):
     return np.int64(word >> np.uint64(11)) * 2.0**-53
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True)
 def integer(generator, bound):
     """Draw an integer from 0 to bound - 1."""
     return np.int64(uniform(generator) * bound)

@@ -14,11 +14,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from dag_gfn.graphs import is_acyclic
 from dag_gfn.mcmc.bitsets import reaches, toggle
 from dag_gfn.mcmc.candidates import CandidateTable, candidate_table
 from dag_gfn.mcmc.chains import Draws, Kernel
 from dag_gfn.mcmc.generator import integer, uniform
-from dag_gfn.mcmc.reversal import no_lists, reversal_lists, reverse_edge
+from dag_gfn.mcmc.reversal import ParentSums, no_parent_sums, parent_sums, reverse_edge
 from dag_gfn.mcmc.starts import random_starts
 from dag_gfn.mcmc.walk import flip, forget, presence, start_walk, walk_of
 from dag_gfn.scores import LocalScores
@@ -36,7 +37,7 @@ def structure_kernel(
     num_chains: int,
     seed: int,
     max_candidates: int = 14,
-    reversal_period: int = 100,
+    reversal_period: int = 20,
     initial: NDArray[np.int8] | None = None,
 ) -> Kernel:
     """Make Markov chains over DAGs whose limit is the posterior.
@@ -54,7 +55,7 @@ def structure_kernel(
     seed : int
     max_candidates : int, default 14
         See `candidate_table`.
-    reversal_period : int, default 100
+    reversal_period : int, default 20
         0 for no edge-reversal moves.
     initial : array of int8 [C, d, d], optional
         Where the chains start; random graphs by default.
@@ -67,7 +68,8 @@ def structure_kernel(
     Raises
     ------
     ValueError
-        If the candidate table cannot be made, or the score of an initial graph is -inf.
+        If the candidate table cannot be made, or an initial graph is not a DAG, breaks the
+        constraints or has an edge that is not a candidate.
 
     References
     ----------
@@ -88,15 +90,21 @@ def structure_kernel(
     d = scores.num_variables
     if initial is None:
         initial = random_starts(scores, table, num_chains, seed=seed)
+    elif initial.shape != (num_chains, d, d) or not np.all(is_acyclic(initial)):
+        raise ValueError(
+            f"initial must hold one DAG of {d} variables for each of {num_chains} chains, int8 "
+            f"[{num_chains}, {d}, {d}]."
+        )
     walk = start_walk(table, initial, seed=seed)
-    if not np.all(np.isfinite(walk.local_scores)):
+    num_kept = np.sum(np.bitwise_count(walk.masks), axis=1)
+    if not np.all(np.isfinite(walk.local_scores)) or np.any(num_kept != initial.sum(axis=(1, 2))):
         raise ValueError(
             "an initial graph has an edge that is not a candidate or breaks the constraints; start "
             "elsewhere."
         )
     bit_of = _bits(table)
     places = _places(scores, table, bit_of)
-    lists = reversal_lists(table) if reversal_period else no_lists(table)
+    sums = parent_sums(table) if reversal_period else no_parent_sums(table)
     # One task a processor, since a chain needs no other.
     bounds = np.linspace(0, num_chains, min(num_chains, os.cpu_count() or 1) + 1).astype(int)
 
@@ -106,8 +114,14 @@ def structure_kernel(
 
         def run(first: int, last: int) -> None:
             _advance(
-                walk, table, places, bit_of, lists, (first, last, thin, reversal_period),
-                adjacency, log_scores,
+                tuple(walk),
+                tuple(table),
+                tuple(sums),
+                places,
+                bit_of,
+                (first, last, thin, reversal_period),
+                adjacency,
+                log_scores,
             )
 
         with ThreadPoolExecutor(len(bounds) - 1) as pool:
@@ -117,7 +131,7 @@ def structure_kernel(
     def acceptance() -> dict[str, float]:
         proposed, accepted = walk.proposed.sum(axis=0), walk.accepted.sum(axis=0)
         return {
-            move: accepted[kind] / proposed[kind]
+            move: float(accepted[kind] / proposed[kind])
             for kind, move in enumerate(_MOVES)
             if proposed[kind]
         }
@@ -150,19 +164,17 @@ def _places(
     return np.ascontiguousarray(places[free], dtype=np.int64)
 
 
+# The compiled form is kept on disk with the types of its arguments, so these are plain tuples: the
+# name of a class may change with the next version.
 @numba.njit(nogil=True, cache=True)
-def _advance(walk, table, places, bit_of, lists, plan, adjacency, log_scores):
+def _advance(walks, tables, all_sums, places, bit_of, plan, adjacency, log_scores):
     """Move the chains from `first` to `last - 1` on, and write their draws."""
+    table, sums = CandidateTable(*tables), ParentSums(*all_sums)
     first, last, thin, reversal_period = plan
     d = len(bit_of)
-    num_words = walk.children.shape[2]
-    scratch = (
-        np.empty((3, num_words), dtype=np.uint64),
-        np.empty(len(lists.masks)),
-        np.empty(len(lists.masks), dtype=np.int64),
-    )
+    sets = np.empty((3, walks[1].shape[2]), dtype=np.uint64)
     for chain in range(first, last):
-        one = walk_of(walk, chain)
+        one = walk_of(walks, chain)
         until_reversal = reversal_period - one.num_steps[0] % max(reversal_period, 1)
         for draw in range(adjacency.shape[1]):
             for _ in range(thin):
@@ -171,9 +183,9 @@ def _advance(walk, table, places, bit_of, lists, plan, adjacency, log_scores):
                 if until_reversal == 0:
                     until_reversal = reversal_period
                     one.proposed[_EDGE_REVERSAL] += 1
-                    one.accepted[_EDGE_REVERSAL] += reverse_edge(one, table, bit_of, lists, scratch)
+                    one.accepted[_EDGE_REVERSAL] += reverse_edge(one, table, bit_of, sums, sets)
                 elif len(places):
-                    _single_edge(one, table, places, scratch[0])
+                    _single_edge(one, table, places, sets)
             for child in range(d):
                 for bit in range(table.candidates.shape[1]):
                     if (one.masks[child] >> bit) & 1:
@@ -181,11 +193,16 @@ def _advance(walk, table, places, bit_of, lists, plan, adjacency, log_scores):
             log_scores[chain, draw] = one.local_scores.sum()
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True)
 def _single_edge(walk, table, places, sets):
     """Propose to add, delete or turn round one edge."""
     place = integer(walk.generator, len(places))
-    child, bit, parent, back = places[place, 0], places[place, 1], places[place, 2], places[place, 3]
+    child, bit, parent, back = (
+        places[place, 0],
+        places[place, 1],
+        places[place, 2],
+        places[place, 3],
+    )
     new_mask = walk.masks[child] ^ (np.int64(1) << bit)
     new_score = table.log_scores[child, new_mask]
     gain = new_score - walk.local_scores[child]

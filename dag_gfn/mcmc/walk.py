@@ -62,23 +62,24 @@ def start_walk(
     )
 
 
-@numba.njit(nogil=True, cache=True)
-def walk_of(walk, chain):
-    """Return one chain of a `Walk`, without copying."""
+@numba.njit(nogil=True)
+def walk_of(arrays, chain):
+    """Return one chain as a `Walk`, without copying, given the arrays of a `Walk` as a tuple."""
+    masks, children, local_scores, generator, num_steps, since, present, proposed, accepted = arrays
     return Walk(
-        walk.masks[chain],
-        walk.children[chain],
-        walk.local_scores[chain],
-        walk.generator[chain],
-        walk.num_steps[chain],
-        walk.since[chain],
-        walk.present[chain],
-        walk.proposed[chain],
-        walk.accepted[chain],
+        masks[chain],
+        children[chain],
+        local_scores[chain],
+        generator[chain],
+        num_steps[chain],
+        since[chain],
+        present[chain],
+        proposed[chain],
+        accepted[chain],
     )
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True)
 def flip(walk, child, bit, parent):
     """Add an edge or take it away, in the step that `num_steps` has already counted.
 

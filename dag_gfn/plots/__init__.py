@@ -5,5 +5,6 @@ from __future__ import annotations
 from dag_gfn.plots.curves import training_curve, weights
 from dag_gfn.plots.graph import posterior_graph
 from dag_gfn.plots.heatmap import edge_marginals
+from dag_gfn.plots.traces import traces
 
-__all__ = ["edge_marginals", "posterior_graph", "training_curve", "weights"]
+__all__ = ["edge_marginals", "posterior_graph", "traces", "training_curve", "weights"]
