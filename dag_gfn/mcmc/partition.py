@@ -49,6 +49,9 @@ _WALK_MOVE = len(PARTITION_MOVES)
 # Steps per variable between the partitions that the edge marginals are averaged over.
 _AVERAGING_PERIOD = 5
 _MAX_STARTS = 100
+# Turns the state of a generator into another one's. What draws take is no loss to the steps, so
+# that a run is the same however it is cut into calls.
+_BRANCH = np.uint64(0x9E3779B97F4A7C15)
 
 
 class PartitionState(NamedTuple):
@@ -295,7 +298,7 @@ def _walk(sums, state, room):
     d = len(state.layer)
     state.counts[_WALK_MOVE, 0] += 1
     masks = np.zeros(d, dtype=np.int64)
-    _draw_masks(sums, state, masks)
+    _draw_masks(sums, state, masks, state.generator)
     walk_edges(sums, masks, _WALK_STEPS * d, state.generator)
     layer = room[0]
     layer[:] = 0
@@ -315,7 +318,7 @@ def _walk(sums, state, room):
 
 
 @njit(cache=True, nogil=True)
-def _draw_masks(sums, state, masks):
+def _draw_masks(sums, state, masks, generator):
     """Draw the parents of each node given the partition."""
     for node in range(len(masks)):
         masks[node] = draw_parent_set(
@@ -323,7 +326,7 @@ def _draw_masks(sums, state, masks):
             sums.log_sums[node],
             state.allowed[node],
             state.distant[node],
-            state.generator,
+            generator,
         )
 
 
@@ -367,7 +370,7 @@ def _advance(sums, state, thin, adjacency, log_scores):
             state.steps[0] += 1
             if state.steps[0] % (_AVERAGING_PERIOD * d) == 0:
                 add_edge_probabilities(sums, state)
-        _draw_masks(sums, state, masks)
+        _draw_masks(sums, state, masks, state.generator ^ _BRANCH)
         for node in range(d):
             log_scores[draw] += sums.log_scores[node, masks[node]]
             for bit in range(sums.candidates.shape[1]):
