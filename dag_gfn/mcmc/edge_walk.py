@@ -31,7 +31,7 @@ def walk_edges(sums, masks, num_steps, generator):
     d, m = sums.candidates.shape
     is_seen = np.zeros(d, dtype=np.bool_)
     stack = np.zeros(d, dtype=np.int64)
-    for _ in range(num_steps):
+    for _ in range(num_steps if m else 0):
         node = integer(generator, d)
         bit = integer(generator, m)
         parent = sums.candidates[node, bit]

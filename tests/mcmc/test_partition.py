@@ -381,3 +381,11 @@ def test_a_start_is_found_where_only_the_required_edges_have_weight():
     graphs = kernel.advance(20, 5).adjacency.reshape(-1, 4, 4)
     assert np.all(graphs[:, 0, 1] == 1) and np.all(graphs[:, 1, 2] == 1)
     assert np.all(graphs.sum(axis=1) <= 1)
+
+
+def test_all_edges_forbidden():
+    names = [f"X{i}" for i in range(22)]
+    table = simulate_linear_gaussian(22, 30, random_state=0).table
+    scores = local_scores(table, forbidden_edges=list(itertools.permutations(names, 2)))
+    draws = partition_kernel(scores, num_chains=2, seed=0).advance(3, 500)
+    assert not draws.adjacency.any()
