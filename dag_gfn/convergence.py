@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["RHAT_LIMIT", "convergence"]
+__all__ = ["RHAT_LIMIT", "convergence", "log_score_convergence"]
 
 RHAT_LIMIT = 1.01  # Vehtari et al. 2021, section 4
 
@@ -85,7 +85,7 @@ def convergence(
     for start in range(0, len(varied), chunk):
         edges = varied[start : start + chunk]
         rhat[edges], ess[edges] = _of_indicators(indicators[:, :, edges])
-    score_rhat, score_ess = _of_log_scores(np.asarray(log_scores, dtype=np.float64))
+    score_rhat, score_ess = log_score_convergence(log_scores)
     edge_names = [f"{one} -> {other}" for one in names for other in names if one != other]
     return pd.DataFrame(
         {
@@ -95,6 +95,41 @@ def convergence(
         },
         index=["log score", *edge_names],
     )
+
+
+def log_score_convergence(log_scores: ArrayLike) -> tuple[float, float]:
+    """Return rank-normalised split R-hat and bulk effective sample size of the log-scores alone.
+
+    Parameters
+    ----------
+    log_scores : array of float64 [C, S]
+        At least eight draws of each chain.
+
+    Returns
+    -------
+    rhat, ess : float
+
+    See Also
+    --------
+    convergence : The same for the log-score and each edge.
+
+    Examples
+    --------
+    >>> rhat, ess = log_score_convergence(np.random.default_rng(0).normal(size=(4, 500)))
+    >>> rhat < RHAT_LIMIT, 1500 < ess < 2500
+    (True, True)
+    """
+    values = np.asarray(log_scores, dtype=np.float64)
+    num_values = len(np.unique(values))
+    if num_values == 1:
+        return 1.0, float(values.size)
+    if num_values == 2:
+        # Their distances from the median may all be the same, which says nothing of the scale.
+        rhat, ess = _of_indicators(values[:, :, None] == values.max())
+        return float(rhat[0]), float(ess[0])
+    # R-hat of a single chain compares its quarters, since ArviZ wants two chains to split.
+    chains = values if len(values) > 1 else _halves(values)
+    return float(_rhat(chains, "rank")), float(_ess(values, "bulk"))
 
 
 def _halves(values: NDArray) -> NDArray:
@@ -107,20 +142,6 @@ def _of_indicators(indicators: NDArray) -> tuple[NDArray[np.float64], NDArray[np
     """Return R-hat and effective sample size of indicators [C, S, E] that vary, float64 [E]."""
     halves = _halves(indicators.astype(np.float64))
     return _rhat(halves, "identity"), _ess(halves, "identity")
-
-
-def _of_log_scores(log_scores: NDArray[np.float64]) -> tuple[float, float]:
-    """Return R-hat and effective sample size of the log-scores [C, S]."""
-    num_values = len(np.unique(log_scores))
-    if num_values == 1:
-        return 1.0, float(log_scores.size)
-    if num_values == 2:
-        # Their distances from the median may all be the same, which says nothing of the scale.
-        rhat, ess = _of_indicators(log_scores[:, :, None] == log_scores.max())
-        return float(rhat[0]), float(ess[0])
-    # R-hat of a single chain compares its quarters, since ArviZ wants two chains to split.
-    chains = log_scores if len(log_scores) > 1 else _halves(log_scores)
-    return float(_rhat(chains, "rank")), float(_ess(log_scores, "bulk"))
 
 
 def _rhat(values: NDArray[np.float64], method: str) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ class _ChainEstimator(PosteriorEstimator):
     """What all kinds of chains share."""
 
     _method: str
-    _steps_per_pair: int  # default number of steps of each chain, over d^2
+    _steps_per_variable: int  # default number of steps of each chain, over d
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class _ChainEstimator(PosteriorEstimator):
     def _infer(self, scores: LocalScores) -> None:
         from dag_gfn.mcmc.chains import chains_posterior, run_chains
 
-        default_steps = self._steps_per_pair * scores.num_variables**2
+        default_steps = self._steps_per_variable * scores.num_variables
         kernel = self._kernel()(
             scores,
             num_chains=self.num_chains,
@@ -107,19 +107,20 @@ class _ChainEstimator(PosteriorEstimator):
             self.edge_marginals_ = pd.DataFrame(marginals, index=names, columns=names)
         else:
             self.edge_marginals_ = self.posterior_.edge_marginals()
-        self._warn_if_untrusted()
+        for doubt in self._doubts():
+            warnings.warn(doubt, UntrustedPosteriorWarning, stacklevel=3)
 
-    def _warn_if_untrusted(self) -> None:
-        if self.rhat_ > RHAT_LIMIT:
-            worst = self.convergence_["rhat"].idxmax()
-            what = worst if worst == "log score" else f"edge {worst!r}"
-            warnings.warn(
-                f"The chains do not agree yet: R-hat is {self.rhat_:.3g} for the {what}, above "
-                f"{RHAT_LIMIT}; run them longer (num_steps or max_seconds), and if that does not "
-                "help, look at the other rows of convergence_ and compare with another method.",
-                UntrustedPosteriorWarning,
-                stacklevel=4,
-            )
+    def _doubts(self) -> list[str]:
+        """Say why the answer should not be trusted yet, and what to do."""
+        if not self.rhat_ > RHAT_LIMIT:
+            return []
+        worst = self.convergence_["rhat"].idxmax()
+        what = worst if worst == "log score" else f"edge {worst!r}"
+        return [
+            f"The chains do not agree yet: R-hat is {self.rhat_:.3g} for the {what}, above "
+            f"{RHAT_LIMIT}; run them longer (num_steps or max_seconds), and if that does not help, "
+            "look at the other rows of convergence_ and compare with another method."
+        ]
 
 
 class StructureMCMC(_ChainEstimator):
@@ -136,7 +137,7 @@ class StructureMCMC(_ChainEstimator):
     num_chains : int, default 4
         They start from different random graphs, so that R-hat can tell whether they agree.
     num_steps : int, optional
-        Of each chain; by default 20 000 d^2 for d variables. The first tenth is burn-in.
+        Of each chain; by default 1 000 000 d for d variables. The first tenth is burn-in.
     max_seconds : float, optional
         Run for so long instead; the result then depends on the speed of the machine.
     max_candidates : int, default 14
@@ -165,7 +166,7 @@ class StructureMCMC(_ChainEstimator):
     --------
     >>> import dag_gfn as dg
     >>> simulation = dg.datasets.simulate_linear_gaussian(3, 50, random_state=0)
-    >>> model = StructureMCMC(n_samples=2000, progress=False, random_state=0)
+    >>> model = StructureMCMC(num_steps=50_000, progress=False, random_state=0)
     >>> model.fit(simulation.table).edge_marginals_.shape
     (3, 3)
     >>> bool(model.rhat_ < 1.01)
@@ -173,7 +174,7 @@ class StructureMCMC(_ChainEstimator):
     """
 
     _method = "structure MCMC"
-    _steps_per_pair = 20_000
+    _steps_per_variable = 1_000_000
 
     def _kernel(self) -> Callable[..., Kernel]:
         from dag_gfn.mcmc.structure import structure_kernel
@@ -195,7 +196,7 @@ class OrderMCMC(_ChainEstimator):
     num_chains, max_seconds, max_candidates, n_samples, progress, random_state
         As of `StructureMCMC`.
     num_steps : int, optional
-        Of each chain; by default 5 000 d^2 for d variables. The first tenth is burn-in.
+        Of each chain; by default 200 000 d for d variables. The first tenth is burn-in.
 
     Attributes
     ----------
@@ -211,29 +212,28 @@ class OrderMCMC(_ChainEstimator):
     --------
     >>> import dag_gfn as dg
     >>> simulation = dg.datasets.simulate_linear_gaussian(3, 50, random_state=0)
-    >>> model = OrderMCMC(n_samples=2000, progress=False, random_state=0)
+    >>> model = OrderMCMC(num_steps=50_000, progress=False, random_state=0)
     >>> model.fit(simulation.table).edge_marginals_.shape
     (3, 3)
     """
 
     _method = "order MCMC"
-    _steps_per_pair = 5_000
+    _steps_per_variable = 200_000
 
     def _kernel(self) -> Callable[..., Kernel]:
         from dag_gfn.mcmc.order import order_kernel
 
         return order_kernel
 
-    def _warn_if_untrusted(self) -> None:
-        super()._warn_if_untrusted()
+    def _doubts(self) -> list[str]:
+        doubts = super()._doubts()
         if assess(self.posterior_).level == "poor":
-            warnings.warn(
+            doubts.append(
                 f"The weights that undo the bias of orders leave {self.posterior_.ess:.0f} of "
                 f"{len(self.posterior_)} draws, with a Pareto k-hat of {self.posterior_.khat:.2f}; "
-                "use PartitionMCMC or StructureMCMC, which need no weights.",
-                UntrustedPosteriorWarning,
-                stacklevel=4,
+                "use PartitionMCMC or StructureMCMC, which need no weights."
             )
+        return doubts
 
 
 class PartitionMCMC(_ChainEstimator):
@@ -249,7 +249,7 @@ class PartitionMCMC(_ChainEstimator):
     num_chains, max_seconds, max_candidates, n_samples, progress, random_state
         As of `StructureMCMC`.
     num_steps : int, optional
-        Of each chain; by default 5 000 d^2 for d variables. The first tenth is burn-in.
+        Of each chain; by default 200 000 d for d variables. The first tenth is burn-in.
 
     Attributes
     ----------
@@ -260,13 +260,13 @@ class PartitionMCMC(_ChainEstimator):
     --------
     >>> import dag_gfn as dg
     >>> simulation = dg.datasets.simulate_linear_gaussian(3, 50, random_state=0)
-    >>> model = PartitionMCMC(n_samples=2000, progress=False, random_state=0)
+    >>> model = PartitionMCMC(num_steps=50_000, progress=False, random_state=0)
     >>> model.fit(simulation.table).edge_marginals_.shape
     (3, 3)
     """
 
     _method = "partition MCMC"
-    _steps_per_pair = 5_000
+    _steps_per_variable = 200_000
 
     def _kernel(self) -> Callable[..., Kernel]:
         from dag_gfn.mcmc.partition import partition_kernel

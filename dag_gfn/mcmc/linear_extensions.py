@@ -12,7 +12,7 @@ from dag_gfn.mcmc.bitsets import size
 
 __all__ = ["count_linear_extensions", "log_inverse_extensions"]
 
-# Subproblems of one connected component; at 0.5 microseconds each this is some milliseconds.
+# Subproblems of one connected component; at some microseconds each this is some milliseconds.
 _MAX_SUBPROBLEMS = 2**11
 # Nodes of a component that fit in a mask of 64 bits with a sign.
 _MAX_MASK = 62
@@ -77,7 +77,7 @@ def count_linear_extensions(adjacency: np.ndarray) -> float:
 def log_inverse_extensions(adjacency, position):
     r"""Return the logarithm of an unbiased estimate of 1 / (number of linear extensions).
 
-    Components are counted exactly where that takes at most 2^13 subproblems. For a larger one the
+    Components are counted exactly where that takes at most 2^11 subproblems. For a larger one the
     estimate is the probability q that a simple random construction of an order, from the first
     node to the last, gives the component's own order: the next node is one whose parents are all
     placed, with probability proportional to its number of descendants, itself included. (For a

@@ -28,6 +28,11 @@ MOVES = ("swap neighbours", "swap any two", "insert")
 # Share of each move. Neighbours are cheapest: only two nodes are scored anew.
 _SHARES = (0.5, 0.2, 0.3)
 _SWAP_NEIGHBOURS, _SWAP_ANY, _INSERT = range(len(MOVES))
+# Steps per variable between graphs that are drawn and weighted, though few are kept.
+_AVERAGING_PERIOD = 10
+# Turns the state of a generator into another one's. What draws take is no loss to the steps, so
+# that a run is the same however it is cut into calls.
+_BRANCH = np.uint64(0x9E3779B97F4A7C15)
 
 
 class OrderState(NamedTuple):
@@ -39,6 +44,8 @@ class OrderState(NamedTuple):
     log_sums: NDArray[np.float64]  # [d], log-sum of the parent sets within that mask
     generator: NDArray[np.uint64]  # [4], state of the random numbers
     counts: NDArray[np.int64]  # [3, 2], proposals of each move, and how many were accepted
+    edges: NDArray[np.float64]  # [d, d], weighted sum of drawn graphs
+    total: NDArray[np.float64]  # [2], log of the unit of that sum, and the sum of weights in it
 
 
 def order_kernel(
@@ -54,11 +61,16 @@ def order_kernel(
     is as likely as its reverse. Given the order, the parents of each node are drawn independently.
     Then a DAG comes up as often as its weight times the number of orders that agree with it. This
     bias is undone by importance weights, 1 over that number, or an unbiased estimate of it for
-    large connected graphs (see `log_inverse_extensions`).
+    large connected graphs (see `log_inverse_extensions`). A graph is drawn every 10 d steps; where
+    fewer are asked for, one of each stretch is kept by weight, with the mean weight of all.
 
     The weights degenerate as d grows: the numbers of orders of the graphs in the posterior come to
-    differ by orders of magnitude, and so few draws carry all the weight. Look at the effective
-    sample size of the draws, and use partition chains where it is low.
+    differ by orders of magnitude, and few graphs carry all the weight. On simulated tables of 100
+    rows the effective sample size was 62 % of the graphs drawn at d = 5, around 13 % at d = 10, and
+    2 % or less, hardly growing with their number, from d = 15 on. There the edge marginals are off
+    by more than their spread between chains shows: the rare graphs with few orders and large
+    weights are missing. Look at the effective sample size and k-hat of the draws, and use partition
+    chains where they are bad.
 
     Parameters
     ----------
@@ -72,7 +84,7 @@ def order_kernel(
     Returns
     -------
     Kernel
-        Its edge marginals are the weighted means of all draws.
+        Its edge marginals are weighted means over all graphs drawn, not only those kept.
 
     References
     ----------
@@ -94,7 +106,6 @@ def order_kernel(
         order_state(sums, random_order(scores.required, rng), generator)
         for generator in generators(seed, num_chains)
     ]
-    totals = _WeightedTotals(num_chains, d)
 
     def advance(num_draws: int, thin: int) -> Draws:
         draws = Draws(
@@ -104,45 +115,31 @@ def order_kernel(
         )
         with ThreadPoolExecutor(min(num_chains, os.cpu_count() or 1)) as pool:
             list(pool.map(_advance, repeat(sums), states, repeat(thin), *draws))
-        totals.add(draws)
         return draws
 
     def forget() -> None:
-        totals.clear()
         for state in states:
             state.counts[:] = 0
+            state.edges[:] = 0
+            state.total[:] = -np.inf, 0
+
+    def edge_marginals() -> NDArray[np.float64]:
+        for state in states:
+            if state.total[1] == 0:
+                graph = np.zeros((d, d), dtype=np.int8)
+                _, log_weight = _draw(sums, state, state.generator ^ _BRANCH, graph)
+                _average(state, graph, log_weight)
+        return np.stack([state.edges / state.total[1] for state in states])
 
     def acceptance() -> Mapping[str, float]:
-        proposed, accepted = sum(state.counts for state in states).T
-        return dict(zip(MOVES, (accepted / np.maximum(proposed, 1)).tolist(), strict=True))
+        counts = np.sum([state.counts for state in states], axis=0)
+        return {
+            move: accepted / proposed
+            for move, (proposed, accepted) in zip(MOVES, counts.tolist(), strict=True)
+            if proposed
+        }
 
-    return Kernel(advance, forget, totals.edge_marginals, acceptance)
-
-
-class _WeightedTotals:
-    """Running weighted means of the drawn graphs of each chain."""
-
-    def __init__(self, num_chains: int, num_variables: int) -> None:
-        self._shape = (num_chains, num_variables, num_variables)
-        self.clear()
-
-    def clear(self) -> None:
-        self._largest = np.full(self._shape[0], -np.inf)  # [C], the sums are in units of its exp
-        self._edges = np.zeros(self._shape)  # [C, d, d]
-        self._mass = np.zeros(self._shape[0])  # [C]
-
-    def add(self, draws: Draws) -> None:
-        largest = np.maximum(self._largest, draws.log_weights.max(axis=1))
-        weights = np.exp(draws.log_weights - largest[:, None])
-        rescale = np.exp(self._largest - largest)
-        self._edges = rescale[:, None, None] * self._edges + np.einsum(
-            "cs,csij->cij", weights, draws.adjacency
-        )
-        self._mass = rescale * self._mass + weights.sum(axis=1)
-        self._largest = largest
-
-    def edge_marginals(self) -> NDArray[np.float64]:
-        return self._edges / np.maximum(self._mass, np.finfo(float).tiny)[:, None, None]
+    return Kernel(advance, forget, edge_marginals, acceptance)
 
 
 def random_order(required: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
@@ -167,16 +164,21 @@ def order_state(
     sums: ParentSums, order: NDArray[np.int64], generator: NDArray[np.uint64]
 ) -> OrderState:
     """Return the state of a chain at an order [d], with its random generator [4]."""
+    d = len(order)
     position = np.argsort(order)
     allowed = np.array(
-        [
-            candidates_before(sums.candidates[node], position, position[node])
-            for node in range(len(order))
-        ]
+        [candidates_before(sums.candidates[node], position, position[node]) for node in range(d)]
     )
-    log_sums = sums.log_sums[np.arange(len(order)), allowed]
-    counts = np.zeros((len(MOVES), 2), dtype=np.int64)
-    return OrderState(order.copy(), position, allowed, log_sums, generator, counts)
+    return OrderState(
+        order=order.copy(),
+        position=position,
+        allowed=allowed,
+        log_sums=sums.log_sums[np.arange(d), allowed],
+        generator=generator,
+        counts=np.zeros((len(MOVES), 2), dtype=np.int64),
+        edges=np.zeros((d, d)),
+        total=np.array([-np.inf, 0.0]),
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -237,25 +239,59 @@ def _step(sums, state, proposal, allowed, log_sums):
 
 
 @njit(cache=True, nogil=True)
+def _draw(sums, state, generator, adjacency):
+    """Write a DAG drawn given the order to [d, d]; return its log-score and log-weight."""
+    adjacency[:] = 0
+    log_score = 0.0
+    for node in range(len(adjacency)):
+        allowed = state.allowed[node]
+        mask = draw_parent_set(
+            sums.log_scores[node], sums.log_sums[node], allowed, allowed, generator
+        )
+        log_score += sums.log_scores[node, mask]
+        for bit in range(sums.candidates.shape[1]):
+            if (mask >> bit) & 1:
+                adjacency[sums.candidates[node, bit], node] = 1
+    return log_score, log_inverse_extensions(adjacency, state.position)
+
+
+@njit(cache=True, nogil=True)
+def _average(state, adjacency, log_weight):
+    """Let the edge marginals know of a draw."""
+    if log_weight > state.total[0]:
+        rescale = np.exp(state.total[0] - log_weight)
+        state.edges[:] *= rescale
+        state.total[1] *= rescale
+        state.total[0] = log_weight
+    weight = np.exp(log_weight - state.total[0])
+    state.edges[:] += weight * adjacency
+    state.total[1] += weight
+
+
+@njit(cache=True, nogil=True)
 def _advance(sums, state, thin, adjacency, log_scores, log_weights):
-    """Make ``thin`` steps before each draw, and write the draws of this chain."""
+    """Make ``thin`` steps for each draw, and write the draws of this chain.
+
+    Of the graphs drawn on the way, one is kept with probability proportional to its weight, and
+    given the mean of their weights: this leaves every weighted mean what it was on average, and
+    the weights vary less.
+    """
     d = len(state.order)
     proposal = state.order.copy()
     allowed = np.zeros(d, dtype=np.int64)
     log_sums = np.zeros(d)
+    graph = np.zeros((d, d), dtype=np.int8)
     for draw in range(len(adjacency)):
-        for _ in range(thin):
+        log_total, count = -np.inf, 0
+        for step in range(1, thin + 1):
             _step(sums, state, proposal, allowed, log_sums)
-        for node in range(d):
-            mask = draw_parent_set(
-                sums.log_scores[node],
-                sums.log_sums[node],
-                state.allowed[node],
-                state.allowed[node],
-                state.generator,
-            )
-            log_scores[draw] += sums.log_scores[node, mask]
-            for bit in range(sums.candidates.shape[1]):
-                if (mask >> bit) & 1:
-                    adjacency[draw, sums.candidates[node, bit], node] = 1
-        log_weights[draw] = log_inverse_extensions(adjacency[draw], state.position)
+            if step % (_AVERAGING_PERIOD * d) == 0 or step == thin:
+                generator = state.generator ^ _BRANCH
+                log_score, log_weight = _draw(sums, state, generator, graph)
+                _average(state, graph, log_weight)
+                log_total = np.logaddexp(log_total, log_weight)
+                count += 1
+                if uniform(generator) < np.exp(log_weight - log_total):
+                    adjacency[draw] = graph
+                    log_scores[draw] = log_score
+        log_weights[draw] = log_total - np.log(count)

@@ -13,7 +13,6 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
-from math import lgamma
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +21,8 @@ from numpy.typing import NDArray
 
 from dag_gfn.mcmc.candidates import candidate_table
 from dag_gfn.mcmc.chains import Draws, Kernel
-from dag_gfn.mcmc.generator import generators, integer, uniform
+from dag_gfn.mcmc.edge_walk import walk_edges
+from dag_gfn.mcmc.generator import generators, uniform
 from dag_gfn.mcmc.order import random_order
 from dag_gfn.mcmc.parent_sums import (
     ParentSums,
@@ -31,18 +31,27 @@ from dag_gfn.mcmc.parent_sums import (
     log_sum_meeting,
     parent_sums,
 )
+from dag_gfn.mcmc.partition_moves import MOVES as PARTITION_MOVES, propose
 from dag_gfn.scores import LocalScores
 
-__all__ = ["MOVES", "PartitionState", "partition_kernel", "partition_state", "propose"]
+__all__ = ["MOVES", "PartitionState", "partition_kernel", "partition_state"]
 
-MOVES = ("split", "join", "move", "swap neighbours", "swap any two")
+MOVES = (*PARTITION_MOVES, "walk")
+# Of the moves of partitions among themselves.
 _SHARES = (0.2, 0.2, 0.35, 0.15, 0.1)
-_SPLIT, _JOIN, _MOVE, _SWAP_NEIGHBOURS, _SWAP_ANY = range(len(MOVES))
 # A chain that sometimes stays cannot go round in circles.
 _STAY = 0.01
+# A walk takes longer than other moves: so many steps are one, and each is so many edge steps a
+# variable.
+_WALK = 0.01
+_WALK_STEPS = 5
+_WALK_MOVE = len(PARTITION_MOVES)
 # Steps per variable between the partitions that the edge marginals are averaged over.
 _AVERAGING_PERIOD = 5
 _MAX_STARTS = 100
+# Turns the state of a generator into another one's. What draws take is no loss to the steps, so
+# that a run is the same however it is cut into calls.
+_BRANCH = np.uint64(0x9E3779B97F4A7C15)
 
 
 class PartitionState(NamedTuple):
@@ -53,7 +62,7 @@ class PartitionState(NamedTuple):
     distant: NDArray[np.int64]  # [d], mask of those that are not in the layer just before
     log_sums: NDArray[np.float64]  # [d], log-sum of the parent sets that the layers allow
     generator: NDArray[np.uint64]  # [4], state of the random numbers
-    counts: NDArray[np.int64]  # [5, 2], proposals of each move, and how many were accepted
+    counts: NDArray[np.int64]  # [6, 2], proposals of each move, and how many were accepted
     edges: NDArray[np.float64]  # [d, d], sum of the edge probabilities given the partition
     steps: NDArray[np.int64]  # [2], steps, and terms of that sum
 
@@ -77,6 +86,13 @@ def partition_kernel(
     here both are as frequent, and a split chooses first the layer, then the size of its first part,
     then the part, each uniformly.
 
+    One step in a hundred is another move: a DAG is drawn given the partition, walks 5 d steps by
+    single edges (see `walk_edges`), and leaves the chain at the partition where it ends. This keeps
+    the posterior as well, as all three parts do. It reaches partitions that the other moves do not
+    where required edges fill the in-degree limit of several nodes, or each node has few candidates
+    among many variables, so that hardly any split of a layer leaves each node a parent in the layer
+    before.
+
     Parameters
     ----------
     scores : LocalScores
@@ -91,11 +107,6 @@ def partition_kernel(
     -------
     Kernel
         Its edge marginals average the exact probabilities given the partition, every 5 d steps.
-
-    Notes
-    -----
-    Where required edges fill the in-degree limit of several nodes, whole chains of nodes are tied
-    to one another's layers, and the moves may fail to reach all partitions. Raise the limit then.
 
     References
     ----------
@@ -135,11 +146,18 @@ def partition_kernel(
             state.steps[:] = 0
 
     def edge_marginals() -> NDArray[np.float64]:
-        return np.stack([state.edges / max(state.steps[1], 1) for state in states])
+        for state in states:
+            if state.steps[1] == 0:
+                add_edge_probabilities(sums, state)
+        return np.stack([state.edges / state.steps[1] for state in states])
 
     def acceptance() -> Mapping[str, float]:
-        proposed, accepted = sum(state.counts for state in states).T
-        return dict(zip(MOVES, (accepted / np.maximum(proposed, 1)).tolist(), strict=True))
+        counts = np.sum([state.counts for state in states], axis=0)
+        return {
+            move: accepted / proposed
+            for move, (proposed, accepted) in zip(MOVES, counts.tolist(), strict=True)
+            if proposed
+        }
 
     return Kernel(advance, forget, edge_marginals, acceptance)
 
@@ -216,149 +234,13 @@ def _log_sum(log_sums, layer, allowed, distant):
 
 
 @njit(cache=True, nogil=True)
-def propose(layer, proposal, move, generator):
-    """Propose another partition.
-
-    Parameters
-    ----------
-    layer : array of int64 [d]
-    proposal : array of int64 [d]
-        Written to: the layers proposed.
-    move : int
-        Index of `MOVES`.
-    generator : array of uint64 [4]
-
-    Returns
-    -------
-    log_ratio : float
-        log q(layer | proposal) - log q(proposal | layer), where a split is undone by a join and
-        every other move by its own kind; -inf where the move has nothing to propose.
-    first, last : int
-        A node whose layer in the proposal is not within these has the same candidates as before, in
-        earlier layers and in the layer just before.
-    """
-    if move == _SPLIT:
-        return _propose_split(layer, proposal, generator)
-    if move == _JOIN:
-        return _propose_join(layer, proposal, generator)
-    if move == _MOVE:
-        return _propose_move(layer, proposal, generator)
-    return _propose_swap(layer, proposal, move == _SWAP_NEIGHBOURS, generator)
-
-
-@njit(cache=True, nogil=True)
-def _sizes(layer):
-    """Return the number of nodes of each layer, int64 [d], zero beyond the last."""
-    sizes = np.zeros(len(layer), dtype=np.int64)
-    for place in layer:
-        sizes[place] += 1
-    return sizes
-
-
-@njit(cache=True, nogil=True)
-def _log_binomial(n, k):
-    return lgamma(n + 1.0) - lgamma(k + 1.0) - lgamma(n - k + 1.0)
-
-
-@njit(cache=True, nogil=True)
-def _propose_split(layer, proposal, generator):
-    """Split a layer with probability 1 / (layers to split) / (size - 1) / C(size, part)."""
-    sizes = _sizes(layer)
-    num_layers = np.sum(sizes > 0)
-    num_large = np.sum(sizes > 1)
-    if num_large == 0:
-        return -np.inf, 0, 0
-    skip = integer(generator, num_large)
-    split = 0
-    while sizes[split] < 2 or skip > 0:
-        skip -= sizes[split] > 1
-        split += 1
-    part = 1 + integer(generator, sizes[split] - 1)
-    needed, left = part, sizes[split]
-    for node in range(len(layer)):
-        proposal[node] = layer[node] + (layer[node] > split)
-        if layer[node] == split:
-            if uniform(generator) * left < needed:
-                needed -= 1
-            else:
-                proposal[node] = split + 1
-            left -= 1
-    # The proposal has one layer more, so `num_layers` pairs of neighbours to join.
-    log_ratio = np.log(num_large * (sizes[split] - 1) / num_layers)
-    return log_ratio + _log_binomial(sizes[split], part), split + 1, split + 2
-
-
-@njit(cache=True, nogil=True)
-def _propose_join(layer, proposal, generator):
-    """Join a layer with the next; the reverse of a split."""
-    sizes = _sizes(layer)
-    num_layers = np.sum(sizes > 0)
-    if num_layers == 1:
-        return -np.inf, 0, 0
-    joined = integer(generator, num_layers - 1)
-    for node in range(len(layer)):
-        proposal[node] = layer[node] - (layer[node] > joined)
-    size = sizes[joined] + sizes[joined + 1]
-    num_large = np.sum(sizes > 1) + 1 - (sizes[joined] > 1) - (sizes[joined + 1] > 1)
-    log_ratio = np.log((num_layers - 1) / (num_large * (size - 1)))
-    return log_ratio - _log_binomial(size, sizes[joined]), joined, joined + 1
-
-
-@njit(cache=True, nogil=True)
-def _propose_move(layer, proposal, generator):
-    """Take a node out, and put it into another layer or between two.
-
-    There are as many ways to put it back as there were to put it there, so the move is symmetric.
-    """
-    node = integer(generator, len(layer))
-    home = layer[node]
-    sizes = _sizes(layer)
-    alone = sizes[home] == 1
-    num_left = np.sum(sizes > 0) - alone  # layers without the node
-    # Ways to put the node back: 2 k is a new layer before layer k, 2 k + 1 is into layer k.
-    way = integer(generator, 2 * num_left)
-    way += way >= 2 * home + (not alone)
-    target = way // 2
-    is_new = way % 2 == 0
-    after = home + (not alone)  # the layer that followed the node's, without the node
-    for other in range(len(layer)):
-        place = layer[other] - (alone and layer[other] > home)
-        proposal[other] = place + (is_new and place >= target)
-    proposal[node] = target
-    after += is_new and after >= target
-    return 0.0, min(target, after), max(target + 1, after)
-
-
-@njit(cache=True, nogil=True)
-def _propose_swap(layer, proposal, neighbours, generator):
-    """Swap a node with one of another layer, or of the layers next to its own.
-
-    A swap keeps the sizes of all layers, and so the number of partners of both places: the move is
-    symmetric.
-    """
-    node = integer(generator, len(layer))
-    num_partners = 0
-    for place in layer:
-        distance = abs(place - layer[node])
-        num_partners += distance == 1 or (distance > 1 and not neighbours)
-    if num_partners == 0:
-        return -np.inf, 0, 0
-    skip = integer(generator, num_partners)
-    partner = -1
-    while skip >= 0:
-        partner += 1
-        distance = abs(layer[partner] - layer[node])
-        skip -= distance == 1 or (distance > 1 and not neighbours)
-    proposal[:] = layer
-    proposal[node], proposal[partner] = layer[partner], layer[node]
-    return 0.0, min(layer[node], layer[partner]), max(layer[node], layer[partner]) + 1
-
-
-@njit(cache=True, nogil=True)
-def _step(sums, state, proposed):
-    """Propose one move and accept or reject it; ``proposed`` is room for the proposal."""
+def _step(sums, state, room):
+    """Make one move or stay; ``room`` is four arrays [d] for the proposal."""
     which = uniform(state.generator)
     if which < _STAY:
+        return
+    if which < _STAY + _WALK:
+        _walk(sums, state, room)
         return
     which = uniform(state.generator)
     move = 0
@@ -366,30 +248,86 @@ def _step(sums, state, proposed):
         which -= _SHARES[move]
         move += 1
     state.counts[move, 0] += 1
-    layer, allowed, distant, log_sums = proposed
+    layer = room[0]
     gain, first, last = propose(state.layer, layer, move, state.generator)
-    if gain == -np.inf:
-        return
+    if gain > -np.inf:
+        gain += _weigh(sums, state, room, first, last)
+        if gain >= 0 or uniform(state.generator) < np.exp(gain):
+            state.counts[move, 1] += 1
+            _settle(state, room)
+
+
+@njit(cache=True, nogil=True)
+def _weigh(sums, state, room, first, last):
+    """Return the gain in log-weight of the partition in ``room``, and fill in the rest there.
+
+    Only nodes in layers from first to last can have changed their candidates.
+    """
+    layer, allowed, distant, log_sums = room
+    gain = 0.0
     for node in range(len(layer)):
         allowed[node], distant[node] = state.allowed[node], state.distant[node]
         log_sums[node] = state.log_sums[node]
         if first <= layer[node] <= last:
             allowed[node], distant[node] = _masks(sums.candidates[node], layer, node)
             if layer[node] > 0 and allowed[node] == distant[node]:
-                return
+                return -np.inf
             if allowed[node] != state.allowed[node] or distant[node] != state.distant[node]:
                 log_sums[node] = _log_sum(
                     sums.log_sums[node], layer[node], allowed[node], distant[node]
                 )
+                if log_sums[node] == -np.inf:
+                    return -np.inf
                 gain += log_sums[node] - state.log_sums[node]
-                if gain == -np.inf:
-                    return
-    if gain >= 0 or uniform(state.generator) < np.exp(gain):
-        state.counts[move, 1] += 1
-        state.layer[:] = layer
-        state.allowed[:] = allowed
-        state.distant[:] = distant
-        state.log_sums[:] = log_sums
+    return gain
+
+
+@njit(cache=True, nogil=True)
+def _settle(state, room):
+    """Move to the partition in ``room``."""
+    layer, allowed, distant, log_sums = room
+    state.layer[:] = layer
+    state.allowed[:] = allowed
+    state.distant[:] = distant
+    state.log_sums[:] = log_sums
+
+
+@njit(cache=True, nogil=True)
+def _walk(sums, state, room):
+    """Draw a DAG, walk from it by single edges, and move to the partition where that ends."""
+    d = len(state.layer)
+    state.counts[_WALK_MOVE, 0] += 1
+    masks = np.zeros(d, dtype=np.int64)
+    _draw_masks(sums, state, masks, state.generator)
+    walk_edges(sums, masks, _WALK_STEPS * d, state.generator)
+    layer = room[0]
+    layer[:] = 0
+    is_settled = False
+    while not is_settled:
+        is_settled = True
+        for node in range(d):
+            for bit in range(sums.candidates.shape[1]):
+                if (masks[node] >> bit) & 1:
+                    above = layer[sums.candidates[node, bit]] + 1
+                    if layer[node] < above:
+                        layer[node] = above
+                        is_settled = False
+    if np.any(layer != state.layer) and _weigh(sums, state, room, 0, d) > -np.inf:
+        state.counts[_WALK_MOVE, 1] += 1
+        _settle(state, room)
+
+
+@njit(cache=True, nogil=True)
+def _draw_masks(sums, state, masks, generator):
+    """Draw the parents of each node given the partition."""
+    for node in range(len(masks)):
+        masks[node] = draw_parent_set(
+            sums.log_scores[node],
+            sums.log_sums[node],
+            state.allowed[node],
+            state.distant[node],
+            generator,
+        )
 
 
 @njit(cache=True, nogil=True)
@@ -417,30 +355,24 @@ def add_edge_probabilities(sums, state):
                 # Rounding may carry a probability a little out of bounds.
                 probability = min(max(weight / total, 0.0), 1.0)
                 state.edges[sums.candidates[node, bit], node] += probability
+    state.steps[1] += 1
 
 
 @njit(cache=True, nogil=True)
 def _advance(sums, state, thin, adjacency, log_scores):
     """Make ``thin`` steps before each draw, and write the draws of this chain."""
     d = len(state.layer)
-    whole = np.zeros(d, dtype=np.int64)
-    proposed = (whole, whole.copy(), whole.copy(), np.zeros(d))
+    masks = np.zeros(d, dtype=np.int64)
+    room = (masks.copy(), masks.copy(), masks.copy(), np.zeros(d))
     for draw in range(len(adjacency)):
         for _ in range(thin):
-            _step(sums, state, proposed)
+            _step(sums, state, room)
             state.steps[0] += 1
             if state.steps[0] % (_AVERAGING_PERIOD * d) == 0:
                 add_edge_probabilities(sums, state)
-                state.steps[1] += 1
+        _draw_masks(sums, state, masks, state.generator ^ _BRANCH)
         for node in range(d):
-            mask = draw_parent_set(
-                sums.log_scores[node],
-                sums.log_sums[node],
-                state.allowed[node],
-                state.distant[node],
-                state.generator,
-            )
-            log_scores[draw] += sums.log_scores[node, mask]
+            log_scores[draw] += sums.log_scores[node, masks[node]]
             for bit in range(sums.candidates.shape[1]):
-                if (mask >> bit) & 1:
+                if (masks[node] >> bit) & 1:
                     adjacency[draw, sums.candidates[node, bit], node] = 1

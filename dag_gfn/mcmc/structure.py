@@ -14,6 +14,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from dag_gfn.graphs import is_acyclic
 from dag_gfn.mcmc.bitsets import reaches, toggle
 from dag_gfn.mcmc.candidates import CandidateTable, candidate_table
 from dag_gfn.mcmc.chains import Draws, Kernel
@@ -67,7 +68,8 @@ def structure_kernel(
     Raises
     ------
     ValueError
-        If the candidate table cannot be made, or the score of an initial graph is -inf.
+        If the candidate table cannot be made, or an initial graph is not a DAG, breaks the
+        constraints or has an edge that is not a candidate.
 
     References
     ----------
@@ -88,8 +90,14 @@ def structure_kernel(
     d = scores.num_variables
     if initial is None:
         initial = random_starts(scores, table, num_chains, seed=seed)
+    elif initial.shape != (num_chains, d, d) or not np.all(is_acyclic(initial)):
+        raise ValueError(
+            f"initial must hold one DAG of {d} variables for each of {num_chains} chains, int8 "
+            f"[{num_chains}, {d}, {d}]."
+        )
     walk = start_walk(table, initial, seed=seed)
-    if not np.all(np.isfinite(walk.local_scores)):
+    num_kept = np.sum(np.bitwise_count(walk.masks), axis=1)
+    if not np.all(np.isfinite(walk.local_scores)) or np.any(num_kept != initial.sum(axis=(1, 2))):
         raise ValueError(
             "an initial graph has an edge that is not a candidate or breaks the constraints; start "
             "elsewhere."
@@ -123,7 +131,7 @@ def structure_kernel(
     def acceptance() -> dict[str, float]:
         proposed, accepted = walk.proposed.sum(axis=0), walk.accepted.sum(axis=0)
         return {
-            move: accepted[kind] / proposed[kind]
+            move: float(accepted[kind] / proposed[kind])
             for kind, move in enumerate(_MOVES)
             if proposed[kind]
         }

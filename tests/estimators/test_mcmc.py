@@ -53,7 +53,9 @@ def test_scikit_learn(estimator, check):
 def test_marginals_agree_with_the_exact_posterior(kind):
     table = measurements()
     exact = ExactPosterior().fit(table).edge_marginals_
-    model = kind(num_chains=8, n_samples=16_000, progress=False, random_state=1).fit(table)
+    model = kind(
+        num_chains=8, num_steps=200_000, n_samples=16_000, progress=False, random_state=1
+    ).fit(table)
     draws = model.chains_.draws
     weights = np.exp(draws.log_weights - draws.log_weights.max())[:, :, None, None]
     means = (weights * draws.adjacency).sum(axis=1) / weights.sum(axis=1)
@@ -123,13 +125,23 @@ def test_time_can_decide():
 
 
 def test_chains_that_disagree_are_warned_of():
-    # Two modes: the edge between near-copies, either way round, with the other parents' company.
+    # Strong dependences between several causes and effects, which so few steps do not turn round.
     table = measurements(6, num_rows=300, seed=3)
     for child in ("gene3", "gene4", "gene5"):
         table[child] = table[["gene0", "gene1", "gene2"]].sum(axis=1) + 0.1 * table[child]
     with pytest.warns(UntrustedPosteriorWarning, match="R-hat is .*run them longer") as caught:
         StructureMCMC(num_steps=300, n_samples=64, progress=False, random_state=0).fit(table)
     assert caught[0].filename == __file__
+
+
+def test_weights_that_degenerate_are_warned_of():
+    # Where little is known, graphs agree with very different numbers of orders.
+    table = measurements(10, num_rows=60)
+    with pytest.warns(UntrustedPosteriorWarning) as caught:
+        OrderMCMC(num_steps=2000, n_samples=32, progress=False, random_state=0).fit(table)
+    messages = [str(warning.message) for warning in caught]
+    assert any("leave" in message and "use PartitionMCMC" in message for message in messages)
+    assert all(warning.filename == __file__ for warning in caught)
 
 
 @pytest.mark.parametrize(

@@ -143,8 +143,10 @@ def test_detailed_balance_on_all_orders(words):
             np.testing.assert_array_equal(room[0], start.order)
             found[orders.index(tuple(start.order))] += 1 / num_steps
         assert state.counts.sum() == 0
+        assert np.all(chain[row, found > 0] > 0)
+        # A rare transition may be seen a few times where less than one is expected.
         standard_error = np.sqrt(chain[row] * (1 - chain[row]) / num_steps)
-        assert np.all(np.abs(found - chain[row]) <= 5 * standard_error + 1e-12)
+        assert np.all(np.abs(found - chain[row]) <= 5 * standard_error + 3 / num_steps)
 
 
 def transition_matrix_of(log_weight, reached):
@@ -182,19 +184,20 @@ def assert_within_monte_carlo_error(estimates, expected):
 
 
 @pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
+@pytest.mark.parametrize("thin", [5, 25], ids=["every graph kept", "one of three kept"])
 @pytest.mark.parametrize("d", [3, 5])
-def test_weighted_draws_have_the_posterior_as_their_limit(d, words):
+def test_weighted_draws_have_the_posterior_as_their_limit(d, thin, words):
     scores = some_scores(d, **words)
     exact = enumerate_posterior(scores)
     kernel = order_kernel(scores, num_chains=30, seed=1)
     kernel.advance(1, 500)
     kernel.forget()
-    draws = kernel.advance(2_000, 4 * d)
+    draws = kernel.advance(1_000, thin * d)
     weights = np.exp(draws.log_weights)
     weights /= weights.sum(axis=1, keepdims=True)
     edges = np.einsum("cs,csij->cij", weights, draws.adjacency)
     assert_within_monte_carlo_error(edges, exact.edge_marginals().to_numpy())
-    np.testing.assert_allclose(kernel.edge_marginals(), edges, atol=1e-12)
+    assert_within_monte_carlo_error(kernel.edge_marginals(), exact.edge_marginals().to_numpy())
     some = draws.adjacency[0, :50]
     np.testing.assert_allclose(draws.log_scores[0, :50], scores.log_score(some), rtol=1e-12)
     if d == 3:
@@ -226,10 +229,13 @@ def test_pruned_candidates_and_many_variables():
     flat = draws.adjacency.reshape(-1, d, d)
     np.testing.assert_allclose(draws.log_scores.ravel(), scores.log_score(flat), rtol=1e-10)
     assert np.all(flat[:, 29, 0] == 1) and np.all(flat.sum(axis=1) <= 5)
-    again = order_kernel(scores, num_chains=2, seed=0, max_candidates=5).advance(5, 200)
-    np.testing.assert_array_equal(again.adjacency, draws.adjacency)
+    # The same seed, the same draws, however the steps are cut into calls.
+    again = order_kernel(scores, num_chains=2, seed=0, max_candidates=5)
+    again.advance(4, 50)
+    np.testing.assert_array_equal(again.advance(4, 200).adjacency, draws.adjacency[:, 1:])
     assert set(kernel.acceptance()) == set(MOVES)
     assert all(0 < share < 1 for share in kernel.acceptance().values())
     kernel.forget()
-    assert set(kernel.acceptance().values()) == {0.0}
-    assert np.all(kernel.edge_marginals() == 0)
+    assert kernel.acceptance() == {}
+    # Before the next steps, of the order as it stands.
+    assert set(np.unique(kernel.edge_marginals())) == {0.0, 1.0}

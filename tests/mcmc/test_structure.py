@@ -255,9 +255,20 @@ def test_a_graph_that_nothing_may_change():
     np.testing.assert_array_equal(kernel.edge_marginals()[0], every)
 
 
-def test_a_start_outside_the_constraints_is_refused():
+def test_starts_that_cannot_be_are_refused(monkeypatch):
     scores = local_scores(measurements(3), forbidden_edges=[(0, 1)])
     initial = np.zeros((1, 3, 3), dtype=np.int8)
     initial[0, 0, 1] = 1
     with pytest.raises(ValueError, match="breaks the constraints"):
         structure_kernel(scores, num_chains=1, seed=0, initial=initial)
+    initial[0, 1, 0] = 1
+    for number in (1, 2):
+        with pytest.raises(ValueError, match=f"one DAG of 3 variables for each of {number} chains"):
+            structure_kernel(scores, num_chains=number, seed=0, initial=initial)
+    # Another place than the one candidate of the last variable.
+    monkeypatch.setattr(candidates_module, "MAX_TABLE_ENTRIES", 11)
+    candidate = candidates_module.candidate_table(scores, 1).candidates[2, 0]
+    initial[0] = 0
+    initial[0, 1 - candidate, 2] = 1
+    with pytest.raises(ValueError, match="not a candidate"):
+        structure_kernel(scores, num_chains=1, seed=0, max_candidates=1, initial=initial)
