@@ -56,8 +56,8 @@ class ExactPosterior(PosteriorEstimator):
     log_evidence_ : float
         Log-sum of p(D | G) p(G) over all DAGs, up to the constant of the prior.
     error_estimate_ : float
-        How far rounding may have moved an edge or path marginal: to first order an upper bound
-        that leaves out the rounding of the local scores' own computation.
+        How far rounding may have moved an edge or path marginal: to first order an upper bound,
+        if the local scores are right to a unit in their last place.
     scores_ : LocalScores
 
     Raises
@@ -133,8 +133,8 @@ class ExactPosterior(PosteriorEstimator):
 
     def _sum_over_sets(self, scores: LocalScores, seed: int) -> None:
         check_cost(scores)
-        # An earlier fit may have been of fewer variables.
-        vars(self).pop("markov_blanket_marginals_", None)
+        if hasattr(self, "markov_blanket_marginals_"):  # of an earlier fit to fewer variables
+            del self.markov_blanket_marginals_
         names = list(scores.names)
         sums = subset_sums(scores, progress=self.progress)
         marginals = exact_marginals(len(names), sums, progress=self.progress)
@@ -143,9 +143,7 @@ class ExactPosterior(PosteriorEstimator):
         self.log_evidence_ = sums.log_evidence
         self.error_estimate_ = marginals.error_estimate
         num_samples = _NUM_SAMPLES if self.n_samples is None else self.n_samples
-        draws = draw_dags(
-            scores, sums, num_samples, random_state=seed, progress=self.progress
-        )
+        draws = draw_dags(scores, sums, num_samples, random_state=seed, progress=self.progress)
         self.posterior_ = Posterior(
             draws.adjacency,
             np.zeros(num_samples),

@@ -45,7 +45,7 @@ def enumerate_posterior(scores: LocalScores) -> Posterior:
     if scores.num_variables > MAX_VARIABLES:
         raise ValueError(
             f"enumeration is for at most {MAX_VARIABLES} variables and the table has "
-            f"{scores.num_variables}; use DAGGFlowNet, or fewer columns."
+            f"{scores.num_variables}; use ExactPosterior, which goes on to 22, or fewer columns."
         )
     adjacency = all_dags(scores.num_variables)
     log_scores = scores.log_score(adjacency)

@@ -85,7 +85,7 @@ def draw_dags(
     rng = np.random.default_rng(random_state)
     d = scores.num_variables
     adjacency = np.zeros((num_samples, d, d), dtype=np.int8)
-    with tqdm(total=2 * num_samples, desc="draws", disable=not progress) as bar:
+    with tqdm(total=2 * num_samples, desc="draws", unit="part", disable=not progress) as bar:
         layers = _draw_layers(d, sums, num_samples, rng, bar)
         for node in range(d):
             free = free_candidates(scores, node)

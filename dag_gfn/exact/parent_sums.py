@@ -4,13 +4,16 @@ Sets of variables are bit masks: variable ``j`` is bit ``j``. For a node ``j`` a
 
     alpha_j(U) = sum over P within U of a(j, P),    a(j, P) = exp(local score of j with parents P),
 
-for all ``U`` at once by a zeta transform (Yates' algorithm; Koivisto and Sood 2004, section 3.2).
+for all ``U`` at once by a zeta transform (Koivisto and Sood 2004, "Exact Bayesian structure
+discovery in Bayesian networks", JMLR 5).
 Required parents are in every ``P`` and forbidden ones in none, so that a node's table is over its
 free candidates alone, ``m`` of them.
 """
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from math import log1p
 from typing import NamedTuple
 
@@ -23,14 +26,18 @@ from dag_gfn.scores import LocalScores
 from dag_gfn.scores.subsets import colex_order
 
 __all__ = [
+    "NUM_THREADS",
     "ParentSums",
     "free_candidates",
     "log_add",
     "log_parent_sum",
     "node_scores",
     "parent_sums",
+    "table_index",
     "zeta_stages",
 ]
+
+NUM_THREADS = 4
 
 # Beyond this difference the smaller of two terms is less than half a unit in the last place.
 _NEGLIGIBLE_DIFFERENCE = 37.5
@@ -111,7 +118,8 @@ def parent_sums(scores: LocalScores, *, progress: bool = False) -> ParentSums:
     log_scale = np.empty(d)
     low = np.empty((d, 2**half), dtype=np.int32)
     high = np.empty((d, 2 ** (d - half)), dtype=np.int32)
-    for node in tqdm(range(d), desc="local scores", unit="node", disable=not progress):
+
+    def fill(node: int) -> None:
         values = node_scores(scores, node)
         log_scale[node] = np.max(values)
         part = slice(start[node], start[node + 1])
@@ -123,6 +131,12 @@ def parent_sums(scores: LocalScores, *, progress: bool = False) -> ParentSums:
         place[free] = 2 ** np.arange(len(free))
         low[node] = members[: 2**half, :half] @ place[:half]
         high[node] = members[: 2 ** (d - half), : d - half] @ place[half:]
+
+    bar = tqdm(total=d, desc="local scores", unit="node", disable=not progress)
+    # Threads, since the kernels release the interpreter lock; few, for the memory they take.
+    with bar, ThreadPoolExecutor(min(NUM_THREADS, os.cpu_count() or 1)) as pool:
+        for _ in pool.map(fill, range(d)):
+            bar.update()
     required = np.sum(scores.required * 2 ** np.arange(d)[:, None], axis=0)
     return ParentSums(
         log_sums, log_weights, start[:-1].astype(np.int64), low, high, half, required, log_scale
@@ -169,13 +183,18 @@ def log_add(first, second):
 
 
 @numba.njit(nogil=True, cache=True)
+def table_index(sums, node, within):
+    """Return the place of a set in the node's table, the sum of those of its members."""
+    lower = within & ((1 << sums.num_low) - 1)
+    return sums.low[node, lower] + sums.high[node, within >> sums.num_low]
+
+
+@numba.njit(nogil=True, cache=True)
 def log_parent_sum(sums, node, within):
     """Return log alpha_node(within); the node's own bit does not matter."""
     if within & sums.required[node] != sums.required[node]:
         return -np.inf
-    lower = within & ((1 << sums.num_low) - 1)
-    index = sums.low[node, lower] + sums.high[node, within >> sums.num_low]
-    return sums.log_sums[sums.start[node] + index]
+    return sums.log_sums[sums.start[node] + table_index(sums, node, within)]
 
 
 @numba.njit(nogil=True, cache=True)

@@ -3,8 +3,8 @@
 ``H(U)`` is the total weight of the completions of ``U``: of all choices of parents for the
 variables outside ``U`` that make no cycle, when those in ``U`` have theirs already and no parents
 outside. By inclusion and exclusion over the sets ``S`` of variables whose parents are all in ``U``
-(Tian and He 2009, "Computing posterior probabilities of structural features in Bayesian networks",
-UAI, eqs. 12 and 25),
+(Robinson 1973; Tian and He 2009, "Computing posterior probabilities of structural features in
+Bayesian networks", UAI),
 
     H(U) = sum over non-empty S outside U of (-1)^(|S| + 1) prod_{j in S} alpha_j(U) H(U + S),
 
@@ -43,7 +43,7 @@ __all__ = [
 
 # Terms and sets whose probability is below 2^-90 are left out: 3^22 of them are below 1e-16.
 SMALLEST_BITS = -90
-_LARGEST_BITS = 40
+_LARGEST_BITS = 40  # a term is at most the largest one with a single member, up to mantissas
 ZERO_EXPONENT = -(2**28)  # of H(U) = 0
 
 
@@ -125,9 +125,7 @@ def subset_sums(scores: LocalScores, *, progress: bool = False) -> SubsetSums:
             _fill_completions(first, min(last, 2**d - 1), d, sums, space)
             bar.update(num_terms)
     log_evidence = (
-        np.log(sums.mantissa[0])
-        + sums.exponent[0] * np.log(2)
-        + np.sum(sums.parent_sums.log_scale)
+        np.log(sums.mantissa[0]) + sums.exponent[0] * np.log(2) + np.sum(sums.parent_sums.log_scale)
     )
     return sums._replace(log_evidence=float(log_evidence))
 
