@@ -28,6 +28,9 @@ __all__ = ["structure_kernel"]
 
 _MOVES = ("add", "delete", "reverse", "edge reversal")
 _ADD, _DELETE, _REVERSE, _EDGE_REVERSAL = range(4)
+# Annealing: from scores times 0.01, at which steps of a hundred nats are taken, to the scores.
+_INVERSE_TEMPERATURES = np.geomspace(0.01, 1.0, 20)
+_ANNEALING_STEPS = 1_000  # of each chain at each temperature, times the number of variables
 _HOPELESS = -40.0  # nats; accepted less than once in 10^17 steps, fewer than anyone makes
 
 
@@ -58,7 +61,10 @@ def structure_kernel(
     reversal_period : int, default 20
         0 for no edge-reversal moves.
     initial : array of int8 [C, d, d], optional
-        Where the chains start; random graphs by default.
+        Where the chains start. By default they are annealed: they set out from random graphs and
+        make 20 000 d steps in which the scores come to count little by little, from a hundredth to
+        their full weight. Each ends in a mode of its own where there are several, and what is seen
+        of them does not count.
 
     Returns
     -------
@@ -89,15 +95,17 @@ def structure_kernel(
     table = candidate_table(scores, max_candidates)
     d = scores.num_variables
     if initial is None:
-        initial = random_starts(scores, table, num_chains, seed=seed)
+        starts = random_starts(scores, table, num_chains, seed=seed)
     elif initial.shape != (num_chains, d, d) or not np.all(is_acyclic(initial)):
         raise ValueError(
             f"initial must hold one DAG of {d} variables for each of {num_chains} chains, int8 "
             f"[{num_chains}, {d}, {d}]."
         )
-    walk = start_walk(table, initial, seed=seed)
+    else:
+        starts = initial
+    walk = start_walk(table, starts, seed=seed)
     num_kept = np.sum(np.bitwise_count(walk.masks), axis=1)
-    if not np.all(np.isfinite(walk.local_scores)) or np.any(num_kept != initial.sum(axis=(1, 2))):
+    if not np.all(np.isfinite(walk.local_scores)) or np.any(num_kept != starts.sum(axis=(1, 2))):
         raise ValueError(
             "an initial graph has an edge that is not a candidate or breaks the constraints; start "
             "elsewhere."
@@ -108,25 +116,33 @@ def structure_kernel(
     # One task a processor, since a chain needs no other.
     bounds = np.linspace(0, num_chains, min(num_chains, os.cpu_count() or 1) + 1).astype(int)
 
-    def advance(num_draws: int, thin: int) -> Draws:
+    def run(num_draws: int, thin: int, reversal_period: int, inverse_temperature: float) -> Draws:
         adjacency = np.zeros((num_chains, num_draws, d, d), dtype=np.int8)
         log_scores = np.empty((num_chains, num_draws))
 
-        def run(first: int, last: int) -> None:
+        def run_some(first: int, last: int) -> None:
             _advance(
                 tuple(walk),
                 tuple(table),
                 tuple(sums),
                 places,
                 bit_of,
-                (first, last, thin, reversal_period),
+                (first, last, thin, reversal_period, inverse_temperature),
                 adjacency,
                 log_scores,
             )
 
         with ThreadPoolExecutor(len(bounds) - 1) as pool:
-            list(pool.map(run, bounds[:-1], bounds[1:]))
+            list(pool.map(run_some, bounds[:-1], bounds[1:]))
         return Draws(adjacency, log_scores, np.zeros_like(log_scores))
+
+    if initial is None:
+        for inverse_temperature in _INVERSE_TEMPERATURES:
+            run(1, _ANNEALING_STEPS * d, 0, float(inverse_temperature))
+        forget(walk)
+
+    def advance(num_draws: int, thin: int) -> Draws:
+        return run(num_draws, thin, reversal_period, 1.0)
 
     def acceptance() -> dict[str, float]:
         proposed, accepted = walk.proposed.sum(axis=0), walk.accepted.sum(axis=0)
@@ -170,7 +186,7 @@ def _places(
 def _advance(walks, tables, all_sums, places, bit_of, plan, adjacency, log_scores):
     """Move the chains from `first` to `last - 1` on, and write their draws."""
     table, sums = CandidateTable(*tables), ParentSums(*all_sums)
-    first, last, thin, reversal_period = plan
+    first, last, thin, reversal_period, inverse_temperature = plan
     d = len(bit_of)
     sets = np.empty((3, walks[1].shape[2]), dtype=np.uint64)
     for chain in range(first, last):
@@ -185,7 +201,7 @@ def _advance(walks, tables, all_sums, places, bit_of, plan, adjacency, log_score
                     one.proposed[_EDGE_REVERSAL] += 1
                     one.accepted[_EDGE_REVERSAL] += reverse_edge(one, table, bit_of, sums, sets)
                 elif len(places):
-                    _single_edge(one, table, places, sets)
+                    _single_edge(one, table, places, sets, inverse_temperature)
             for child in range(d):
                 for bit in range(table.candidates.shape[1]):
                     if (one.masks[child] >> bit) & 1:
@@ -194,8 +210,8 @@ def _advance(walks, tables, all_sums, places, bit_of, plan, adjacency, log_score
 
 
 @numba.njit(nogil=True)
-def _single_edge(walk, table, places, sets):
-    """Propose to add, delete or turn round one edge."""
+def _single_edge(walk, table, places, sets, inverse_temperature):
+    """Propose to add, delete or turn round one edge, with scores over a temperature."""
     place = integer(walk.generator, len(places))
     child, bit, parent, back = (
         places[place, 0],
@@ -217,6 +233,7 @@ def _single_edge(walk, table, places, sets):
     else:
         kind = _ADD
     walk.proposed[kind] += 1
+    gain *= inverse_temperature
     if gain < 0 and (gain < _HOPELESS or uniform(walk.generator) >= exp(gain)):
         return
     if kind == _DELETE:

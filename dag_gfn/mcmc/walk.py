@@ -45,14 +45,16 @@ def start_walk(
     m = table.candidates.shape[1]
     nodes = np.arange(d)
     there = adjacency[:, table.candidates, nodes[:, None]].astype(bool) & (table.candidates >= 0)
-    masks = np.sum(there * (1 << np.arange(m)), axis=2)
+    # C order, for which the loops are compiled.
+    masks = np.ascontiguousarray(np.sum(there * (1 << np.arange(m)), axis=2))
     children = np.zeros((num_chains, d, num_words(d)), dtype=np.uint64)
-    for chain, cause, effect in np.argwhere(adjacency):
-        toggle(children[chain, cause], effect)
+    chain, cause, effect = np.nonzero(adjacency)
+    flags = np.uint64(1) << (effect % 64).astype(np.uint64)
+    np.bitwise_or.at(children, (chain, cause, effect // 64), flags)
     return Walk(
         masks=masks,
         children=children,
-        local_scores=table.log_scores[nodes, masks],
+        local_scores=np.ascontiguousarray(table.log_scores[nodes, masks]),
         generator=generators(seed, num_chains),
         num_steps=np.zeros((num_chains, 2), dtype=np.int64),
         since=np.ones((num_chains, d, m), dtype=np.int64),
