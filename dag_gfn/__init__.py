@@ -11,18 +11,34 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dag_gfn import datasets, diagnostics, graphs, metrics, plots, scores
-    from dag_gfn.estimators import DAGGFlowNet, ExactPosterior
+    from dag_gfn.comparison import Comparison, compare
+    from dag_gfn.estimators import (
+        BootstrapGES,
+        BootstrapPC,
+        DAGGFlowNet,
+        ExactPosterior,
+        OrderMCMC,
+        PartitionMCMC,
+        StructureMCMC,
+    )
     from dag_gfn.posterior import Posterior
     from dag_gfn.scores import LocalScores, local_scores
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BootstrapGES",
+    "BootstrapPC",
+    "Comparison",
     "DAGGFlowNet",
     "ExactPosterior",
     "LocalScores",
+    "OrderMCMC",
+    "PartitionMCMC",
     "Posterior",
+    "StructureMCMC",
     "__version__",
+    "compare",
     "datasets",
     "diagnostics",
     "graphs",
@@ -34,10 +50,17 @@ __all__ = [
 
 _MODULES = {"datasets", "diagnostics", "graphs", "metrics", "plots", "scores"}
 _HOMES = {
+    "BootstrapGES": "estimators",
+    "BootstrapPC": "estimators",
+    "Comparison": "comparison",
     "DAGGFlowNet": "estimators",
     "ExactPosterior": "estimators",
     "LocalScores": "scores",
+    "OrderMCMC": "estimators",
+    "PartitionMCMC": "estimators",
     "Posterior": "posterior",
+    "StructureMCMC": "estimators",
+    "compare": "comparison",
     "local_scores": "scores",
 }
 

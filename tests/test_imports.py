@@ -23,14 +23,16 @@ ARROWS = {
     "scores": {"graphs", "tables"},
     "datasets": {"graphs", "scores", "tables"},
     "posterior": {"graphs"},
+    "convergence": set(),
     "diagnostics": {"posterior"},
     "metrics": {"graphs", "posterior"},
-    "plots": {"diagnostics", "graphs", "metrics", "posterior"},
+    "plots": {"comparison", "convergence", "diagnostics", "graphs", "metrics", "posterior"},
     "gflownet": INFERENCE,
     "mcmc": INFERENCE,
     "exact": INFERENCE,
-    "estimators": INFERENCE | {"diagnostics", "exact", "gflownet", "mcmc", "tables"},
+    "estimators": INFERENCE | {"convergence", "diagnostics", "exact", "gflownet", "mcmc", "tables"},
 }
+ARROWS["comparison"] = ARROWS["estimators"] | {"estimators", "metrics"}
 ARROWS["cli"] = set(ARROWS)
 ARROWS["__main__"] = {"cli"}
 

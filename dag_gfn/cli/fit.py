@@ -53,14 +53,15 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    _add_table_options(parser)
-    _add_model_options(parser)
+    add_table_options(parser)
+    add_model_options(parser)
     _add_run_options(parser)
     parser.epilog = _EPILOG.format(files=_file_list())
     parser.set_defaults(run=lambda args: run(args, parser))
 
 
-def _add_table_options(parser: argparse.ArgumentParser) -> None:
+def add_table_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose a table and its columns, for `read_request`."""
     group = parser.add_argument_group("the table")
     group.add_argument("table", nargs="?", type=Path, metavar="TABLE", help="CSV or Parquet file")
     group.add_argument(
@@ -96,7 +97,8 @@ def _add_table_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_model_options(parser: argparse.ArgumentParser) -> None:
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that the local scores depend on, for `read_request`."""
     group = parser.add_argument_group("the model")
     group.add_argument(
         "--score",
@@ -113,7 +115,7 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         "make edges costly)",
     )
     group.add_argument(
-        "--max-parents", type=_whole(0), metavar="N", help="most parents of a variable"
+        "--max-parents", type=whole_number_type(0), metavar="N", help="most parents of a variable"
     )
     for option, word in (("--require", "required"), ("--forbid", "forbidden")):
         group.add_argument(
@@ -151,17 +153,17 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         help="replace the results in a folder that exists; its other files are left alone",
     )
     group.add_argument(
-        "--samples", type=_whole(1), metavar="N", help="graphs to draw (default: 10000)"
+        "--samples", type=whole_number_type(1), metavar="N", help="graphs to draw (default: 10000)"
     )
     group.add_argument(
         "--updates",
-        type=_whole(1),
+        type=whole_number_type(1),
         metavar="N",
         help="most training updates (default: 15000); training ends sooner when it no longer helps",
     )
     group.add_argument(
         "--seed",
-        type=_whole(0, 2**32 - 1),
+        type=whole_number_type(0, 2**32 - 1),
         metavar="N",
         help="same seed, same result (default: drawn at random, and kept in summary.json)",
     )
@@ -178,7 +180,7 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     Refusal
         If the table, an option or the output folder is not fit.
     """
-    _check_usage(args, parser)
+    check_usage(args, parser)
     from dag_gfn.cli.inputs import read_request
     from dag_gfn.cli.outputs import claimed_folder, write_results
 
@@ -213,7 +215,7 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     say(verdict)
 
 
-def _check_usage(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+def check_usage(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """End the process if options do not go together."""
     if (args.table is None) == (args.dataset is None):
         parser.error("give either a TABLE or --dataset, one of the two")
@@ -295,7 +297,7 @@ def _silent(*_: object, **__: object) -> None:
     pass
 
 
-def _whole(least: int, most: int | None = None) -> Any:
+def whole_number_type(least: int, most: int | None = None) -> Any:
     """Make a type for argparse: a whole number in a range."""
 
     def whole_number(text: str) -> int:

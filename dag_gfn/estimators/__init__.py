@@ -1,6 +1,16 @@
 """scikit-learn estimators: they check, wire and keep; the algorithms are elsewhere."""
 
+from dag_gfn.estimators.bootstrap import BootstrapGES, BootstrapPC
 from dag_gfn.estimators.exact import ExactPosterior
 from dag_gfn.estimators.flow import DAGGFlowNet
+from dag_gfn.estimators.mcmc import OrderMCMC, PartitionMCMC, StructureMCMC
 
-__all__ = ["DAGGFlowNet", "ExactPosterior"]
+__all__ = [
+    "BootstrapGES",
+    "BootstrapPC",
+    "DAGGFlowNet",
+    "ExactPosterior",
+    "OrderMCMC",
+    "PartitionMCMC",
+    "StructureMCMC",
+]

@@ -29,6 +29,9 @@ class PosteriorEstimator(BaseEstimator):
     prior_params: Mapping[str, Any] | None
     random_state: Any
 
+    # Whether the method looks at the rows of the table, so that `infer` is not enough.
+    needs_table = False
+
     def fit(
         self,
         X: pd.DataFrame | ArrayLike,
@@ -85,6 +88,38 @@ class PosteriorEstimator(BaseEstimator):
         )
         validate_data(self, X, skip_check_array=True)  # n_features_in_, feature_names_in_
         self.scores_ = scores
+        if self.needs_table:
+            self._infer_from_table(X, scores, interventions)
+        else:
+            self._infer(scores)
+        return self
+
+    def infer(self, scores: LocalScores) -> Self:
+        """Infer the posterior from local scores that are there already.
+
+        Several estimators can so share one table of scores; the settings that make scores (`score`,
+        `prior`, `standardize`, `max_parents` and their hyper-parameters) are not looked at.
+
+        Parameters
+        ----------
+        scores : LocalScores
+            As made by `dag_gfn.local_scores`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError
+            If the method needs the rows of the table (``needs_table``).
+        ValueError
+            If a setting is not fit.
+        """
+        self._check_settings()
+        self.n_features_in_ = scores.num_variables
+        self.feature_names_in_ = np.array(scores.names, dtype=object)
+        self.scores_ = scores
         self._infer(scores)
         return self
 
@@ -94,6 +129,15 @@ class PosteriorEstimator(BaseEstimator):
 
     def _check_settings(self) -> None:
         """Refuse a setting before there is work to throw away."""
+        raise NotImplementedError
+
+    def _infer_from_table(
+        self,
+        table: pd.DataFrame | ArrayLike,
+        scores: LocalScores,
+        interventions: Iterable[str | int | None] | None,
+    ) -> None:
+        """Do what `_infer` does, where the method ``needs_table``."""
         raise NotImplementedError
 
     def _infer(self, scores: LocalScores) -> None:

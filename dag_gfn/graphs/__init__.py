@@ -20,16 +20,20 @@ from dag_gfn.graphs.algebra import (
 from dag_gfn.graphs.conversion import from_networkx, from_pgmpy, to_networkx, to_pgmpy
 from dag_gfn.graphs.enumeration import all_dags
 from dag_gfn.graphs.equivalence import cpdag
+from dag_gfn.graphs.patterns import consistent_extension, num_members, random_member
 
 __all__ = [
     "all_dags",
     "check_dag",
+    "consistent_extension",
     "cpdag",
     "dag_codes",
     "from_networkx",
     "from_pgmpy",
     "is_acyclic",
     "markov_blankets",
+    "num_members",
+    "random_member",
     "skeleton",
     "to_networkx",
     "to_pgmpy",

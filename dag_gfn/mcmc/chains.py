@@ -16,9 +16,10 @@ from tqdm import tqdm
 
 from dag_gfn.posterior import Posterior
 
-__all__ = ["Chains", "Draws", "chains_posterior", "run_chains"]
+__all__ = ["Chains", "Draws", "Kernel", "chains_posterior", "run_chains"]
 
 _BURN_IN = 0.1  # first share of the steps, or of the seconds, that is left out
+_FEWEST_DRAWS = 8  # of each chain, without which they cannot be compared
 _CHUNK_SECONDS = 0.5  # between looks at the clock
 
 
@@ -92,17 +93,30 @@ def run_chains(
     ----------
     kernel : Kernel
     num_draws : int
-        Of each chain, after the burn-in; up to twice as many where time decides.
+        Of each chain, after the burn-in; where time decides, up to twice as many, or fewer but at
+        least eight if there was no time for more.
     num_steps : int
-        Of each chain, the burn-in included; not looked at when ``max_seconds`` is given.
+        Of each chain, the burn-in included; more where the draws alone take more. Not looked at
+        when ``max_seconds`` is given.
     max_seconds : float, optional
-        Run for so long instead.
+        Run for so long instead, compilation and burn-in included. What is drawn then depends on
+        the speed of the machine.
     progress : bool
         Show a progress bar.
 
     Returns
     -------
     Chains
+
+    Examples
+    --------
+    >>> from dag_gfn.mcmc.structure import structure_kernel
+    >>> from dag_gfn.scores import local_scores
+    >>> scores = local_scores(np.random.default_rng(0).normal(size=(50, 3)))
+    >>> kernel = structure_kernel(scores, num_chains=2, seed=0)
+    >>> chains = run_chains(kernel, num_draws=90, num_steps=1000)
+    >>> chains.draws.adjacency.shape, chains.thin, chains.num_steps
+    ((2, 90, 3, 3), 10, 1000)
     """
     if max_seconds is None:
         return _run_steps(kernel, num_draws, num_steps, progress)
@@ -155,7 +169,7 @@ def _run_seconds(kernel: Kernel, num_draws: int, max_seconds: float, progress: b
                 kernel.advance(1, size)
             done += size
         kernel.forget()
-        while elapsed() < max_seconds or not made:
+        while elapsed() < max_seconds or made < _FEWEST_DRAWS:
             size = max(min(speed.steps() // thin, num_draws), 1)
             with speed.timed(size * thin):
                 pieces.append(kernel.advance(size, thin))
@@ -164,13 +178,7 @@ def _run_seconds(kernel: Kernel, num_draws: int, max_seconds: float, progress: b
             if made >= 2 * num_draws:
                 joined, stamp = _joined(pieces), np.concatenate(stamps)
                 # A draw comes at the end of `thin` steps, so the second of each pair stays.
-                pieces = [
-                    Draws(
-                        joined.adjacency[:, 1::2],
-                        joined.log_scores[:, 1::2],
-                        joined.log_weights[:, 1::2],
-                    )
-                ]
+                pieces = [Draws._make(array[:, 1::2] for array in joined)]
                 stamps = [stamp[1::2]]
                 made, thin = len(stamps[0]), 2 * thin
     return _chains(kernel, pieces, stamps, done, thin)
@@ -198,11 +206,7 @@ class _Speed:
 
 
 def _joined(pieces: list[Draws]) -> Draws:
-    return Draws(
-        adjacency=np.concatenate([piece.adjacency for piece in pieces], axis=1),
-        log_scores=np.concatenate([piece.log_scores for piece in pieces], axis=1),
-        log_weights=np.concatenate([piece.log_weights for piece in pieces], axis=1),
-    )
+    return Draws._make(np.concatenate(arrays, axis=1) for arrays in zip(*pieces, strict=True))
 
 
 def _chains(

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from dag_gfn.plots.comparison import compare_marginals, error_over_time
 from dag_gfn.plots.curves import training_curve, weights
 from dag_gfn.plots.graph import posterior_graph
 from dag_gfn.plots.heatmap import edge_marginals
+from dag_gfn.plots.traces import traces
 
-__all__ = ["edge_marginals", "posterior_graph", "training_curve", "weights"]
+__all__ = [
+    "compare_marginals",
+    "edge_marginals",
+    "error_over_time",
+    "posterior_graph",
+    "traces",
+    "training_curve",
+    "weights",
+]

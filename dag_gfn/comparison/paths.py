@@ -1,0 +1,79 @@
+"""How far the edge marginals of a method were from a reference at each time."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dag_gfn.estimators.base import PosteriorEstimator
+from dag_gfn.metrics import edge_error
+
+__all__ = ["Path", "error_path", "path_of"]
+
+_POINTS = 40
+
+
+class Path(NamedTuple):
+    """Draws in the order in which they were made."""
+
+    adjacency: NDArray[np.int8]  # [C, S, d, d]
+    log_weights: NDArray[np.float64]  # [C, S]
+    seconds: NDArray[np.float64]  # [S]
+
+
+def path_of(estimator: PosteriorEstimator) -> Path | None:
+    """Return the draws of a fitted estimator with their times, None where they have none."""
+    chains = getattr(estimator, "chains_", None)
+    if chains is not None:
+        return Path(chains.draws.adjacency, chains.draws.log_weights, chains.seconds)
+    replicates = getattr(estimator, "replicates_", None)
+    if replicates is not None:
+        adjacency = replicates.adjacency[None]
+        return Path(adjacency, np.zeros(adjacency.shape[:2]), replicates.seconds)
+    return None
+
+
+def error_path(path: Path, reference: pd.DataFrame) -> pd.DataFrame:
+    """Compare the marginals of all draws up to a time with a reference.
+
+    Parameters
+    ----------
+    path : Path
+    reference : DataFrame [d, d]
+        Edge marginals, the variables in the order of the draws.
+
+    Returns
+    -------
+    DataFrame
+        ``seconds``, ``max_error``, ``mean_error`` at no more than 40 times, evenly spaced in the
+        logarithm of the number of draws; at each the draws of all chains so far are pooled. Draws
+        that were there at the same time count together.
+
+    Examples
+    --------
+    >>> reference = pd.DataFrame([[0, 0.5], [0, 0]])
+    >>> draws = np.array([[[[0, 1], [0, 0]], [[0, 0], [0, 0]]]])
+    >>> error_path(Path(draws, np.zeros((1, 2)), np.array([1.0, 2.0])), reference)["max_error"]
+    0    0.5
+    1    0.0
+    Name: max_error, dtype: float64
+    """
+    num_draws = len(path.seconds)
+    ends = np.geomspace(1, num_draws, _POINTS).round().astype(int)
+    ends = np.unique(np.searchsorted(path.seconds, path.seconds[ends - 1], side="right"))
+    weights = np.exp(path.log_weights - path.log_weights.max())
+    total = np.zeros(path.adjacency.shape[2:])
+    weight = 0.0
+    rows, begin = [], 0
+    for end in ends:
+        part = weights[:, begin:end]
+        total += np.einsum("cs,csij->ij", part, path.adjacency[:, begin:end])
+        weight += part.sum()
+        begin = end
+        if weight > 0:
+            error = edge_error(total / weight, reference.to_numpy())
+            rows.append((path.seconds[end - 1], error.max, error.mean))
+    return pd.DataFrame(rows, columns=["seconds", "max_error", "mean_error"])
