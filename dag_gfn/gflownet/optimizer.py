@@ -43,7 +43,7 @@ class MatrixState(NamedTuple):
 class SoapState(NamedTuple):
     """What is carried from one update to the next."""
 
-    count: jax.Array  # int32 []
+    step: jax.Array  # int32 []
     matrices: list[MatrixState]
     rest: Any  # Adam's state, of all other leaves in one vector
 
@@ -61,7 +61,7 @@ def scale_by_soap() -> optax.GradientTransformation:
     >>> params = {"w": jnp.ones((32, 32)), "b": jnp.ones(32)}
     >>> optimizer = scale_by_soap()
     >>> direction, state = optimizer.update(params, optimizer.init(params))
-    >>> direction["w"].shape, int(state.count)
+    >>> direction["w"].shape, int(state.step)
     ((32, 32), 1)
     """
     adam = optax.scale_by_adam()
@@ -69,22 +69,22 @@ def scale_by_soap() -> optax.GradientTransformation:
     def init(params: Any) -> SoapState:
         matrices, rest = _divide(params)
         return SoapState(
-            count=jnp.zeros((), jnp.int32),
+            step=jnp.zeros((), jnp.int32),
             matrices=[_initial(matrix) for matrix in matrices],
             rest=adam.init(ravel_pytree(rest)[0]),
         )
 
     def update(gradient: Any, state: SoapState, params: Any = None) -> tuple[Any, SoapState]:
         del params
-        count = state.count + 1
+        step = state.step + 1
         matrices, rest = _divide(gradient)
-        correction = 1.0 - _DECAY**count
+        correction = 1.0 - _DECAY**step
         moved = [
             _move(matrix, matrix_state, correction)
             for matrix, matrix_state in zip(matrices, state.matrices, strict=True)
         ]
         # The first basis comes from the first gradient, for want of others.
-        due = (count % _PERIOD == 0) | (count == 1)
+        due = (step % _PERIOD == 0) | (step == 1)
         after = jax.lax.cond(
             due,
             lambda states: [_turn_basis(matrix_state) for matrix_state in states],
@@ -95,7 +95,7 @@ def scale_by_soap() -> optax.GradientTransformation:
         direction_of_rest, rest_state = adam.update(flat, state.rest)
         directions = [direction for direction, _ in moved]
         direction = _unite(gradient, directions, unravel(direction_of_rest))
-        return direction, SoapState(count, after, rest_state)
+        return direction, SoapState(step, after, rest_state)
 
     return optax.GradientTransformation(init, update)
 
