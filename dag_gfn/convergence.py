@@ -80,7 +80,8 @@ def convergence(
     mean = indicators.mean(axis=(0, 1))
     rhat = np.ones(len(mean))
     ess = np.full(len(mean), float(num_chains * num_draws))
-    varied = np.flatnonzero((mean > 0) & (mean < 1))
+    share = _without_middle(indicators).mean(axis=(0, 1))
+    varied = np.flatnonzero((share > 0) & (share < 1))
     chunk = max(_CHUNK_ENTRIES // (num_chains * num_draws), 1)
     for start in range(0, len(varied), chunk):
         edges = varied[start : start + chunk]
@@ -119,7 +120,7 @@ def log_score_convergence(log_scores: ArrayLike) -> tuple[float, float]:
     >>> rhat < RHAT_LIMIT, 1500 < ess < 2500
     (True, True)
     """
-    values = np.asarray(log_scores, dtype=np.float64)
+    values = _without_middle(np.asarray(log_scores, dtype=np.float64))
     num_values = len(np.unique(values))
     if num_values == 1:
         return 1.0, float(values.size)
@@ -130,6 +131,15 @@ def log_score_convergence(log_scores: ArrayLike) -> tuple[float, float]:
     # R-hat of a single chain compares its quarters, since ArviZ wants two chains to split.
     chains = values if len(values) > 1 else _halves(values)
     return float(_rhat(chains, "rank")), float(_ess(values, "bulk"))
+
+
+def _without_middle(values: NDArray) -> NDArray:
+    """Return values [C, S, ...] less the draw that is in neither half where S is odd.
+
+    What varies in that draw alone is constant to all that compares halves.
+    """
+    num_draws = values.shape[1]
+    return np.delete(values, num_draws // 2, axis=1) if num_draws % 2 else values
 
 
 def _halves(values: NDArray) -> NDArray:
@@ -148,7 +158,8 @@ def _rhat(values: NDArray[np.float64], method: str) -> NDArray[np.float64]:
     """Return R-hat of values [C, S, ...] as ArviZ computes it; infinite without spread within."""
     from arviz_stats.base import array_stats  # takes seconds to import
 
-    with np.errstate(divide="ignore"):
+    # Dividing by zero may count as invalid too, where compiled code has left that flag set.
+    with np.errstate(divide="ignore", invalid="ignore"):
         return array_stats.rhat(values, method=method, chain_axis=0, draw_axis=1)
 
 

@@ -100,3 +100,11 @@ def test_a_single_chain_is_compared_with_itself():
 def test_too_few_draws_are_refused():
     with pytest.raises(ValueError, match="at least 8 draws of each chain and there are 7"):
         convergence(graphs(np.zeros((4, 7))), np.zeros((4, 7)), NAMES)
+
+
+def test_what_varies_in_the_middle_draw_alone_is_constant():
+    values = np.zeros((2, 9))
+    values[0, 4] = 1
+    table = convergence(graphs(values), values, NAMES)
+    assert np.all(table["rhat"] == 1)
+    assert table.loc["rain -> wet", "mean"] == 1 / 18

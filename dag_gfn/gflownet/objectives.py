@@ -6,9 +6,10 @@ counts the edges that may be removed, the balance of a transition ``s -> s'`` is
 
     R(s') P_B(s | s') P_F(stop | s) = R(s) P_F(s' | s) P_F(stop | s')
 
-(Deleu et al. 2022, arXiv 2202.13903, equation 7). Writing ``v(s) = -log P_F(stop | s)``, its log
-residual is ``v(s) + log P_F(s' | s) - delta + log n(s') - v(s')``, which chains over a stretch of a
-trajectory as in sub-trajectory balance (Madan et al. 2022, arXiv 2209.12782).
+(the modified detailed balance condition of Deleu et al. 2022, arXiv 2202.13903). Writing
+``v(s) = -log P_F(stop | s)``, its log residual is ``v(s) + log P_F(s' | s) - delta + log n(s') -
+v(s')``, which chains over a stretch of a trajectory as in sub-trajectory balance (Madan et al.
+2022, arXiv 2209.12782).
 
 Glossary: ``B`` batch, ``K`` steps in a window.
 """
@@ -50,7 +51,7 @@ def modified_detailed_balance(window: Window, *, huber_delta: float = 1.0) -> ja
 
     Notes
     -----
-    Deleu et al. 2022, equation 8, with the target network at ``s'`` as in their section 3.3.
+    The modified detailed balance loss of Deleu et al. 2022, with the target network at ``s'``.
     """
     residual = (
         window.delta

@@ -152,9 +152,8 @@ class LinearTransformer(hk.Module):
     """The published network: one token per ordered pair, and attention of linear cost.
 
     Tokens embed the two ends of the pair and whether the edge is there. Some layers are shared,
-    then two heads of their own layers give the edges' logits and the stop's (Deleu et al. 2022,
-    section 3.2; linear attention of Katharopoulos et al. 2020, arXiv 2006.16236, equation 6). It
-    sees the adjacency alone.
+    then two heads of their own layers give the edges' logits and the stop's (Deleu et al. 2022;
+    linear attention of Katharopoulos et al. 2020, arXiv 2006.16236). It sees the adjacency alone.
     """
 
     def __init__(self, width: int, num_layers: int, name: str | None = None):

@@ -187,7 +187,7 @@ def reverse_edge(walk, table, bit_of, sums, sets):
 
     With G0 the graph without the parents of i and j, the new parents of i are drawn from the sets
     that contain j, with sum Z*(i | G0, j); then those of j, with sum Z(j | G0 + new parents of i).
-    The move is accepted with probability (equation 11 of the paper)
+    The move is accepted with probability
 
         min(1, |E| / |E'| Z*(i | G0, j) / Z*(j | G0, i) Z(j | G0 + new pa(i)) / Z(i | G0 + pa(j))).
 

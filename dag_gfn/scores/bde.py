@@ -19,8 +19,8 @@ class BDe:
 
     A node with r states and q joint states of its parents has, for each of the latter, an
     independent Dirichlet prior with all parameters alpha / (q r). With N_kl rows in parent state k
-    and node state l, and N_k their sum over l, the likelihood is eq. (28) of [1]_ with the uniform
-    parameters of [2]_,
+    and node state l, and N_k their sum over l, the likelihood is the BDe metric of [1]_ with the
+    uniform parameters of [2]_,
 
     .. math::
 

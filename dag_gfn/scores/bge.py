@@ -30,8 +30,8 @@ class BGe:
     r"""Bayesian metric for Gaussian networks, score equivalent.
 
     The rows are independent draws of N(mu, W^-1) with a normal-Wishart prior, mu | W ~
-    N(nu, (alpha_mu W)^-1) and W ~ Wishart(alpha_w, T^-1). For a set Y of l columns and N rows [1]_,
-    eq. (4), with the constants as corrected there,
+    N(nu, (alpha_mu W)^-1) and W ~ Wishart(alpha_w, T^-1). For a set Y of l columns and N rows, with
+    the constants as corrected in [1]_,
 
     .. math::
 

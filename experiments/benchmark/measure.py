@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+import references
 from scipy.special import logsumexp
 from studies import PUBLISHED_RATE, Case, Config
 from tqdm.auto import tqdm
@@ -145,7 +146,20 @@ def speed(case: Case, config: Config) -> Metrics:
     return metrics
 
 
-MEASURES = {"gaussian5": gaussian5, "asia5": asia5, "speed": speed, "sachs": sachs}
+MEASURES = {
+    "gaussian5": gaussian5,
+    "asia5": asia5,
+    "speed": speed,
+    "sachs": sachs,
+    "enumeration": references.enumeration,
+    "exact15": references.exact,
+    "exact20": references.exact,
+    "exact_draws": references.exact_draws,
+    "structure20": references.structure,
+    "partition20": references.partition,
+    "agreement": references.agreement,
+    "many_variables": references.many_variables,
+}
 
 
 def main() -> None:

@@ -37,6 +37,11 @@ def _range(record: Record) -> str:
     return f"{_metric('slowest', '.4g')(record)} to {_metric('fastest', '.4g')(record)}"
 
 
+def _millions(record: Record) -> str:
+    value = record.get("metrics", {}).get("steps_per_cpu_second")
+    return "–" if value is None else f"{float(value) / 1e6:.2f}"
+
+
 def _published(record: Record) -> str:
     rate = PUBLISHED_RATE.get(record["case"]["num_variables"])
     return "–" if rate is None else f"{rate:g}"
@@ -72,6 +77,39 @@ _ACCURACY = (
     Column("fit s (≤ 90)", _metric("fit_seconds", ".1f")),
     Column("target", verdict),
 )
+
+
+def _exact(fit_heading: str, draws_heading: str) -> tuple[Column, ...]:
+    return (
+        Column("d", _case("num_variables")),
+        Column("table", _case("table")),
+        Column(fit_heading, _metric("fit_seconds", ".2f")),
+        Column("CPU s", _metric("fit_cpu_seconds", ".2f")),
+        Column("compile s", _metric("compile_seconds", ".1f")),
+        Column("reported error (≤ 1e-6)", _metric("error_estimate", ".1e")),
+        Column("difference in another order", _metric("reordered_difference", ".1e")),
+        Column("draws", _metric("draws", ".0f")),
+        Column(draws_heading, _metric("draw_seconds", ".1f")),
+        Column("memory GiB (≤ 2)", _metric("memory_gib", ".2f")),
+        Column("target", verdict),
+    )
+
+
+def _chains(speed_heading: str, error_heading: str, rhat_heading: str) -> tuple[Column, ...]:
+    return (
+        Column("rows", _case("rows")),
+        Column("table", _case("table")),
+        Column("wall s", _metric("fit_seconds", ".1f")),
+        Column("CPU s", _metric("cpu_seconds", ".1f")),
+        Column(speed_heading, _millions),
+        Column(error_heading, _metric("edge_error", ".4f")),
+        Column("mean edge error", _metric("mean_edge_error", ".5f")),
+        Column(rhat_heading, _metric("rhat", ".3f")),
+        Column("smallest ESS", _metric("ess", ".0f")),
+        Column("target", verdict),
+    )
+
+
 COLUMNS = {
     "gaussian5": _ACCURACY,
     "asia5": _ACCURACY,
@@ -97,6 +135,51 @@ COLUMNS = {
         *_FIT,
         Column("fit s (≤ 300)", _metric("fit_seconds", ".1f")),
         Column("target", verdict),
+    ),
+    "enumeration": (
+        Column("score", _case("score")),
+        Column("tables", _metric("tables", ".0f")),
+        Column("largest edge error (≤ 1e-9)", _metric("edge_error", ".1e")),
+        Column("largest path error (≤ 1e-9)", _metric("path_error", ".1e")),
+        Column("largest log-evidence error, nats (≤ 1e-9)", _metric("evidence_error", ".1e")),
+        Column("target", verdict),
+    ),
+    "exact15": _exact("fit s (≤ 2)", "draws s"),
+    "exact20": _exact("fit s (≤ 90)", "draws s (≤ 60)"),
+    "exact_draws": (
+        Column("table", _case("table")),
+        Column("draws", _metric("draws", ".0f")),
+        Column("cells", _metric("cells", ".0f")),
+        Column("chi-squared", _metric("chi_squared", ".1f")),
+        Column("p (≥ 0.001)", _metric("p_value", ".3f")),
+        Column("target", verdict),
+    ),
+    "structure20": _chains(
+        "million steps a CPU-second (≥ 2)", "largest edge error (≤ 0.01)", "R-hat"
+    ),
+    "partition20": _chains(
+        "million steps a CPU-second", "largest edge error (≤ 0.02)", "R-hat (< 1.01)"
+    ),
+    "agreement": (
+        Column("method", _case("method")),
+        Column("d", _case("num_variables")),
+        Column("largest edge error", _metric("edge_error", ".5f")),
+        Column("largest standard error", _metric("standard_error", ".5f")),
+        Column("largest error over its standard error", _metric("largest_t", ".2f")),
+        Column("p of that, of all edges (≥ 0.001)", _metric("p_value", ".3f")),
+        Column("R-hat", _metric("rhat", ".3f")),
+        Column("target", verdict),
+    ),
+    "many_variables": (
+        Column("rows", _case("rows")),
+        Column("structure s", _metric("structure_seconds", ".0f")),
+        Column("R-hat", _metric("structure_rhat", ".3f")),
+        Column("smallest ESS", _metric("structure_ess", ".0f")),
+        Column("partition s", _metric("partition_seconds", ".0f")),
+        Column("R-hat", _metric("partition_rhat", ".3f")),
+        Column("smallest ESS", _metric("partition_ess", ".0f")),
+        Column("largest difference of an edge", _metric("edge_difference", ".4f")),
+        Column("memory GiB", _metric("memory_gib", ".2f")),
     ),
 }
 
