@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from dag_gfn.convergence import RHAT_LIMIT
+
 if TYPE_CHECKING:
     from dag_gfn.posterior import Posterior
 
@@ -17,6 +19,9 @@ _NO_TAIL = 3.0  # times the mean weight
 # Draws worth 100 give edge probabilities to a standard error of 0.05 or better; worth 10, of 0.16.
 ESS_GOOD = 100
 ESS_POOR = 10
+# Where hardly any draw counts, the few that do may look even among themselves and fool k-hat.
+EFFICIENCY_POOR = 0.01
+_RHAT_POOR = 1.1  # the limit that was in use before Vehtari et al. 2021
 
 
 class UntrustedPosteriorWarning(UserWarning):
@@ -44,11 +49,12 @@ def assess(posterior: Posterior) -> Trust:
     Returns
     -------
     Trust
-        ``level``: "poor" when k-hat is above 0.7 or the draws are worth fewer than 10; "fair"
-        when k-hat is above the limit ``1 - 1 / log10(S)`` that so many draws can bear (Vehtari
+        ``level``: "poor" when k-hat is above 0.7, or the draws are worth fewer than 10 or less than
+        a hundredth of their number; "fair" when k-hat is above the limit ``1 - 1 / log10(S)`` that so many draws can bear (Vehtari
         et al. 2024, equation 13), the draws are worth fewer than 100, or they all weigh the same,
         which leaves the weights nothing to say; "good" otherwise, when exact, and for independent
-        draws from an exact posterior.
+        draws from an exact posterior. Draws of Markov chains that weigh the same are "poor" when
+        R-hat is above 1.1, "fair" above 1.01 or when worth fewer than 100, else "good".
         ``sentences``: a tuple of str, the reasons first, then the remedies.
 
     References
@@ -80,6 +86,8 @@ def assess(posterior: Posterior) -> Trust:
                 f"sums err by about {error:.1g}.",
             ),
         )
+    if np.ptp(posterior.weights) == 0 and "rhat" in posterior.metadata:
+        return _of_chains(posterior)
     if np.ptp(posterior.weights) == 0:
         return Trust(
             "fair",
@@ -104,6 +112,9 @@ def assess(posterior: Posterior) -> Trust:
     sentences = [_about_khat(khat, bearable, len(posterior)), _about_ess(ess, len(posterior))]
     if khat > KHAT_LIMIT or ess < ESS_POOR:
         return Trust("poor", (*sentences, *_remedies(posterior)))
+    if ess < EFFICIENCY_POOR * len(posterior):
+        rare = "Hardly any draw counts, so others that matter may never have been drawn."
+        return Trust("poor", (rare, sentences[1], *_remedies(posterior)))
     if khat > bearable or ess < ESS_GOOD:
         return Trust("fair", (*sentences, "More draws (n_samples) will make the answers firmer."))
     return Trust("good", tuple(sentences))
@@ -121,7 +132,7 @@ def warn_if_untrusted(posterior: Posterior, *, stacklevel: int = 2) -> None:
     Warns
     -----
     UntrustedPosteriorWarning
-        When Pareto k-hat is above 0.7, or the draws are worth fewer than 10.
+        When `assess` says "poor".
 
     Examples
     --------
@@ -141,6 +152,17 @@ def warn_if_untrusted(posterior: Posterior, *, stacklevel: int = 2) -> None:
             UntrustedPosteriorWarning,
             stacklevel=stacklevel,
         )
+
+
+def _of_chains(posterior: Posterior) -> Trust:
+    rhat, ess = float(posterior.metadata["rhat"]), float(posterior.metadata["ess"])
+    worth = _about_ess(ess, len(posterior)).replace("weighted draws", "draws of the chains", 1)
+    if rhat <= RHAT_LIMIT:
+        agree = f"The chains agree: R-hat is {rhat:.3f}, at most {RHAT_LIMIT}."
+        return Trust("good" if ess >= ESS_GOOD else "fair", (agree, worth))
+    disagree = f"The chains do not agree yet: R-hat is {rhat:.3g}, above {RHAT_LIMIT}."
+    remedy = "Run them longer (num_steps or max_seconds), and compare with another method."
+    return Trust("poor" if rhat > _RHAT_POOR else "fair", (disagree, worth, remedy))
 
 
 def _about_khat(khat: float, bearable: float, num_samples: int) -> str:

@@ -105,7 +105,7 @@ def test_methods_are_found_by_name_or_given():
 @pytest.mark.parametrize(
     ("methods", "error", "message"),
     [
-        (["gibbs"], ValueError, "method must be one of flow, structure, .*, not 'gibbs'"),
+        (["gibbs"], ValueError, "method must be one of flow, independence, .*, not 'gibbs'"),
         ([], ValueError, "give at least one method"),
         (["exact", "exact"], ValueError, "two methods are called 'exact'"),
         ([("mine", "exact")], TypeError, "method 'mine' must be an estimator"),

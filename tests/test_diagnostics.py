@@ -34,6 +34,7 @@ def normal_weights(spread, num_draws=1_000):
         (normal_weights(5.0), "poor", "Train longer"),
         (normal_weights(4_000.0), "poor", "outweigh all the others"),
         (normal_weights(1.0, 20), "poor", "fewer than 25 draws"),
+        (np.r_[np.full(9_950, -30.0), np.zeros(50)], "poor", "Hardly any draw counts"),
     ],
 )
 def test_levels_and_words(log_weights, level, says):
@@ -80,6 +81,25 @@ def test_independent_exact_draws_are_good():
     )
     assert assess(draws).level == "good"
     assert "err by about 2e-09" in str(assess(draws))
+
+
+@pytest.mark.parametrize(
+    ("rhat", "ess", "level", "says"),
+    [
+        (1.004, 3_000.0, "good", "agree: R-hat is 1.004"),
+        (1.01, 60.0, "fair", "worth 60"),
+        (1.02, 3_000.0, "fair", "Run them longer"),
+        (1.3, 3_000.0, "poor", "do not agree yet: R-hat is 1.3"),
+        (np.inf, 4.0, "poor", "do not agree yet: R-hat is inf"),
+    ],
+)
+def test_chains_are_judged_by_their_agreement(rhat, ess, level, says):
+    draws = posterior_with(np.zeros(100))
+    draws.metadata |= {"rhat": rhat, "ess": ess}
+    trust = assess(draws)
+    assert trust.level == level
+    assert says in str(trust)
+    assert all(sentence.endswith(".") for sentence in trust.sentences)
 
 
 def test_warns_only_when_poor_and_at_the_caller():

@@ -24,7 +24,7 @@ ARROWS = {
     "datasets": {"graphs", "scores", "tables"},
     "posterior": {"graphs"},
     "convergence": set(),
-    "diagnostics": {"posterior"},
+    "diagnostics": {"convergence", "posterior"},
     "metrics": {"graphs", "posterior"},
     "plots": {"comparison", "convergence", "diagnostics", "graphs", "metrics", "posterior"},
     "gflownet": INFERENCE,

@@ -27,6 +27,7 @@ _DIGITS = "%.6g"  # far more than the Monte Carlo error
 # Those of `dag_gfn.comparison.METHODS`, which would take seconds to import here.
 _METHODS = (
     "flow",
+    "independence",
     "structure",
     "order",
     "partition",

@@ -30,6 +30,7 @@ class Method(NamedTuple):
 
 METHODS: Mapping[str, Method] = {
     "flow": Method("dag_gfn.estimators", "DAGGFlowNet"),
+    "independence": Method("dag_gfn.estimators", "IndependenceMCMC"),
     "structure": Method("dag_gfn.estimators", "StructureMCMC"),
     "order": Method("dag_gfn.estimators", "OrderMCMC"),
     "partition": Method("dag_gfn.estimators", "PartitionMCMC"),

@@ -3,6 +3,7 @@
 from dag_gfn.estimators.bootstrap import BootstrapGES, BootstrapPC
 from dag_gfn.estimators.exact import ExactPosterior
 from dag_gfn.estimators.flow import DAGGFlowNet
+from dag_gfn.estimators.independence import IndependenceMCMC
 from dag_gfn.estimators.mcmc import OrderMCMC, PartitionMCMC, StructureMCMC
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "BootstrapPC",
     "DAGGFlowNet",
     "ExactPosterior",
+    "IndependenceMCMC",
     "OrderMCMC",
     "PartitionMCMC",
     "StructureMCMC",

@@ -156,6 +156,11 @@ class DAGGFlowNet(PosteriorEstimator):
         self.random_state = random_state
 
     def _infer(self, scores: LocalScores) -> None:
+        self._train(scores)
+        warn_if_untrusted(self.posterior_, stacklevel=4)
+
+    def _train(self, scores: LocalScores) -> int:
+        """Train the flow and draw from it; return a seed for what comes after."""
         settings = Settings(
             policy=self.policy,
             objective=self.objective,
@@ -167,7 +172,7 @@ class DAGGFlowNet(PosteriorEstimator):
             exploration=float(self.exploration),
         )
         rng = check_random_state(self.random_state)
-        train_seed, draw_seed = (int(rng.randint(2**31 - 1)) for _ in range(2))
+        train_seed, draw_seed, next_seed = (int(rng.randint(2**31 - 1)) for _ in range(3))
         self.flow_: Flow = fit_flow(
             scores,
             settings,
@@ -181,7 +186,7 @@ class DAGGFlowNet(PosteriorEstimator):
         )
         self.history_ = self.flow_.history
         self.posterior_ = draw_posterior(self.flow_, scores, self.n_samples, seed=draw_seed)
-        warn_if_untrusted(self.posterior_, stacklevel=4)
+        return next_seed
 
     def sample(self, n_samples: int, random_state: Any = None) -> Posterior:
         """Draw a fresh weighted posterior from the trained sampler.
