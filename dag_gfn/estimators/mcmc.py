@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from numbers import Real
@@ -80,6 +81,7 @@ class _ChainEstimator(PosteriorEstimator):
     def _infer(self, scores: LocalScores) -> None:
         from dag_gfn.mcmc.chains import chains_posterior, run_chains
 
+        begin = time.perf_counter()
         default_steps = self._steps_per_variable * scores.num_variables
         kernel = self._kernel()(
             scores,
@@ -92,6 +94,7 @@ class _ChainEstimator(PosteriorEstimator):
             num_draws=-(-self.n_samples // self.num_chains),
             num_steps=default_steps if self.num_steps is None else self.num_steps,
             max_seconds=self.max_seconds,
+            begin=begin,
             progress=self.progress,
         )
         draws = self.chains_.draws
@@ -139,7 +142,8 @@ class StructureMCMC(_ChainEstimator):
     num_steps : int, optional
         Of each chain; by default 1 000 000 d for d variables. The first tenth is burn-in.
     max_seconds : float, optional
-        Run for so long instead; the result then depends on the speed of the machine.
+        Run for so long instead, compiling and the search for starts included; the result then
+        depends on the speed of the machine.
     max_candidates : int, default 14
         Candidate parents of a node where there are too many variables for all (d > 21).
     n_samples : int, default 10 000

@@ -83,6 +83,7 @@ def run_chains(
     num_draws: int,
     num_steps: int,
     max_seconds: float | None = None,
+    begin: float | None = None,
     progress: bool = False,
 ) -> Chains:
     """Run all chains for a number of steps or for a time, and keep evenly spaced draws.
@@ -101,6 +102,9 @@ def run_chains(
     max_seconds : float, optional
         Run for so long instead, compilation and burn-in included. What is drawn then depends on
         the speed of the machine.
+    begin : float, optional
+        Reading of ``time.perf_counter`` from which seconds count, where making the kernel is to be
+        part of them; by default now.
     progress : bool
         Show a progress bar.
 
@@ -118,17 +122,19 @@ def run_chains(
     >>> chains.draws.adjacency.shape, chains.thin, chains.num_steps
     ((2, 90, 3, 3), 10, 1000)
     """
+    begin = time.perf_counter() if begin is None else begin
     if max_seconds is None:
-        return _run_steps(kernel, num_draws, num_steps, progress)
-    return _run_seconds(kernel, num_draws, max_seconds, progress)
+        return _run_steps(kernel, num_draws, num_steps, begin, progress)
+    return _run_seconds(kernel, num_draws, max_seconds, begin, progress)
 
 
-def _run_steps(kernel: Kernel, num_draws: int, num_steps: int, progress: bool) -> Chains:
+def _run_steps(
+    kernel: Kernel, num_draws: int, num_steps: int, begin: float, progress: bool
+) -> Chains:
     burn_in = int(_BURN_IN * num_steps)
     thin = max((num_steps - burn_in) // num_draws, 1)
     pieces: list[Draws] = []
     stamps: list[NDArray[np.float64]] = []
-    begin = time.perf_counter()
     with tqdm(total=burn_in + num_draws * thin, unit="step", disable=not progress) as bar:
         speed = _Speed()
         done = 0
@@ -150,11 +156,12 @@ def _run_steps(kernel: Kernel, num_draws: int, num_steps: int, progress: bool) -
     return _chains(kernel, pieces, stamps, burn_in + made * thin, thin)
 
 
-def _run_seconds(kernel: Kernel, num_draws: int, max_seconds: float, progress: bool) -> Chains:
+def _run_seconds(
+    kernel: Kernel, num_draws: int, max_seconds: float, begin: float, progress: bool
+) -> Chains:
     """Run until the time is up; whenever there are twice the draws, keep every second one."""
     pieces: list[Draws] = []
     stamps: list[NDArray[np.float64]] = []
-    begin = time.perf_counter()
     speed, done, made, thin = _Speed(), 0, 0, 1
     with tqdm(total=round(max_seconds), unit="s", disable=not progress) as bar:
 
@@ -163,7 +170,9 @@ def _run_seconds(kernel: Kernel, num_draws: int, max_seconds: float, progress: b
             bar.update(min(int(seconds), bar.total) - bar.n)
             return seconds
 
-        while elapsed() < _BURN_IN * max_seconds:
+        # What is left of the time, where the kernel took some.
+        burn_in = elapsed() + _BURN_IN * max(max_seconds - elapsed(), 0.0)
+        while elapsed() < burn_in:
             size = speed.steps()
             with speed.timed(size):
                 kernel.advance(1, size)
