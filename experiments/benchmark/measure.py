@@ -11,146 +11,19 @@ import resource
 import sys
 import time
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-import pandas as pd
+import flows
 import references
-from scipy.special import logsumexp
-from studies import PUBLISHED_RATE, Case, Config
-from tqdm.auto import tqdm
-
-import dag_gfn as dg
-from dag_gfn.estimators import DAGGFlowNet, ExactPosterior
-from dag_gfn.gflownet import Settings, terminal_distribution
-from dag_gfn.gflownet.training import init, make_problem, train
-from dag_gfn.metrics import edge_error, total_variation
+from studies import Config
 
 IMPORTED = time.time()
-Metrics = dict[str, float]
-
-
-def accuracy(table: pd.DataFrame, model: dict, config: Config, seed: int) -> Metrics:
-    """Fit a table of 5 variables and compare with the enumerated posterior."""
-    estimator, metrics = fit(table, model, config, seed)
-    exact = ExactPosterior(**model).fit(table).posterior_
-    graphs, log_prob = terminal_distribution(estimator.flow_, estimator.scores_)
-    if not np.array_equal(graphs, exact.adjacency):
-        raise RuntimeError("the terminal distribution and the posterior list different graphs.")
-    log_mass = float(logsumexp(log_prob))
-    # Distances are between normalised distributions, which would hide mass that is lost.
-    if abs(log_mass) > 1e-3:
-        raise RuntimeError(f"the terminal distribution sums to {math.exp(log_mass):.4f}, not 1.")
-    marginals = exact.edge_marginals().to_numpy()
-    terminal = np.einsum("n,nij->ij", np.exp(log_prob - log_mass), graphs)
-    posterior = estimator.posterior_
-    return metrics | {
-        "total_variation": total_variation(log_prob, exact.log_weights),
-        "edge_error": edge_error(terminal, marginals).max,
-        "weighted_edge_error": edge_error(posterior.edge_marginals().to_numpy(), marginals).max,
-        "log_evidence_error": posterior.log_evidence - exact.log_evidence,
-    }
-
-
-def fit(table: pd.DataFrame, model: dict, config: Config, seed: int) -> tuple[DAGGFlowNet, Metrics]:
-    """Fit a table; the clock sees the whole of the estimator's `fit`."""
-    arguments = model | config.estimator
-    estimator = DAGGFlowNet(**arguments, progress=sys.stderr.isatty(), random_state=seed)
-    begin = time.perf_counter()
-    estimator.fit(table)
-    seconds = time.perf_counter() - begin
-    posterior = estimator.posterior_
-    return estimator, {
-        "fit_seconds": seconds,
-        "updates": int(estimator.history_["update"].iloc[-1]),
-        "samples": len(posterior),
-        "khat": posterior.khat,
-        "efficiency": posterior.efficiency,
-        "log_evidence": posterior.log_evidence,
-        "log_evidence_standard_error": posterior.log_evidence_standard_error,
-    }
-
-
-def gaussian5(case: Case, config: Config) -> Metrics:
-    rng = np.random.default_rng(case["table"])
-    dag = dg.datasets.random_dag(5, num_edges=config.gaussian_edges, random_state=rng)
-    table = dg.datasets.simulate_linear_gaussian(dag, config.gaussian_rows, random_state=rng).table
-    return accuracy(table, {"score": "bge", "standardize": True}, config, case["table"])
-
-
-def asia5(case: Case, config: Config) -> Metrics:
-    table = dg.datasets.sample_network(
-        "asia",
-        config.asia_rows,
-        variables=config.asia_variables,
-        random_state=case["table"],
-    )
-    return accuracy(table, {"score": "bde"}, config, case["table"])
-
-
-def sachs(case: Case, config: Config) -> Metrics:
-    table = np.log(dg.datasets.load_sachs())
-    return fit(table, {"score": "bge", "standardize": True}, config, case["seed"])[1]
-
-
-def speed(case: Case, config: Config) -> Metrics:
-    """Time calls of the compiled training loop, each of the same number of updates."""
-    d = case["num_variables"]
-    defaults = DAGGFlowNet().get_params()
-    settings = Settings(**{name: defaults[name] for name in Settings._fields if name in defaults})
-    if case["settings"] == "published batch":
-        settings = settings._replace(
-            objective="modified_detailed_balance",
-            lambda_=0.0,
-            window=1,
-            num_environments=8,
-            batch_size=32,
-            target_period=1000,
-        )
-    rng = np.random.default_rng(d)
-    dag = dg.datasets.random_dag(d, num_edges=d, random_state=rng)
-    table = dg.datasets.simulate_linear_gaussian(dag, config.speed_rows, random_state=rng).table
-    begin = time.perf_counter()
-    problem, gains_function = make_problem(dg.local_scores(table, standardize=True), settings)
-    jax.block_until_ready(problem)
-    setup_seconds = time.perf_counter() - begin
-    state = init(problem, settings, jax.random.key(0))
-
-    rates = jnp.full(config.speed_updates, defaults["learning_rate"], jnp.float32)
-
-    def call() -> float:
-        """Seconds that a call takes."""
-        nonlocal state
-        begin = time.perf_counter()
-        state, losses = train(problem, gains_function, settings, state, rates)
-        jax.block_until_ready((state, losses))
-        return time.perf_counter() - begin
-
-    # The first call compiles, the second fills caches.
-    first, _ = call(), call()
-    seconds: list[float] = []
-    with tqdm(unit="call", disable=not sys.stderr.isatty()) as bar:
-        while len(seconds) < config.min_speed_calls or sum(seconds) < config.min_speed_seconds:
-            seconds.append(call())
-            bar.update()
-    metrics = {
-        "updates_per_second": config.speed_updates / float(np.median(seconds)),
-        "slowest": config.speed_updates / max(seconds),
-        "fastest": config.speed_updates / min(seconds),
-        "calls": len(seconds),
-        "setup_seconds": setup_seconds,
-        "compile_seconds": max(first - float(np.median(seconds)), 0.0),
-    }
-    if case["settings"] == "published batch" and d in PUBLISHED_RATE:
-        metrics["times_published"] = metrics["updates_per_second"] / PUBLISHED_RATE[d]
-    return metrics
-
 
 MEASURES = {
-    "gaussian5": gaussian5,
-    "asia5": asia5,
-    "speed": speed,
-    "sachs": sachs,
+    "gaussian5": flows.gaussian5,
+    "asia5": flows.asia5,
+    "speed": flows.speed,
+    "sachs": flows.sachs,
+    "gaussian10": flows.gaussian10,
+    "gaussian20": flows.gaussian20,
     "enumeration": references.enumeration,
     "exact15": references.exact,
     "exact20": references.exact,

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 from studies import Case, Config
+from tables import gaussian_table
 
 import dag_gfn as dg
 from dag_gfn.diagnostics import UntrustedPosteriorWarning
@@ -24,13 +25,6 @@ _CHAINS = {
     "order": dg.OrderMCMC,
     "partition": dg.PartitionMCMC,
 }
-
-
-def gaussian_table(num_variables: int, num_rows: int, seed: int) -> pd.DataFrame:
-    """Draw a linear-Gaussian table from an Erdős-Rényi DAG with an edge for each variable."""
-    rng = np.random.default_rng(seed)
-    dag = dg.datasets.random_dag(num_variables, num_edges=num_variables, random_state=rng)
-    return dg.datasets.simulate_linear_gaussian(dag, num_rows, random_state=rng).table
 
 
 def _small_scores(score: str, seed: int) -> LocalScores:

@@ -79,6 +79,24 @@ _ACCURACY = (
 )
 
 
+def _larger(efficiency: str, plain: str, weighted: str, seconds: str) -> tuple[Column, ...]:
+    return (
+        Column("rows", _case("rows")),
+        Column("prior", _case("prior")),
+        Column("table", _case("table")),
+        Column("edges on average", _metric("num_edges", ".1f")),
+        Column("k-hat", _metric("khat", ".2f")),
+        Column(f"ESS / N ({efficiency})", _metric("efficiency", ".3f")),
+        Column(f"largest edge error, unweighted {plain}".strip(), _metric("edge_error", ".4f")),
+        Column(f"the same, weighted ({weighted})", _metric("weighted_edge_error", ".4f")),
+        Column("log-evidence error, nats", _evidence_error),
+        Column("draws a minute", _metric("draws_per_minute", ".0f")),
+        *_FIT,
+        Column(f"fit s ({seconds})", _metric("fit_seconds", ".1f")),
+        Column("target", verdict),
+    )
+
+
 def _exact(fit_heading: str, draws_heading: str) -> tuple[Column, ...]:
     return (
         Column("d", _case("num_variables")),
@@ -129,13 +147,16 @@ COLUMNS = {
     "sachs": (
         Column("seed", _case("seed")),
         Column("k-hat (< 0.7)", _metric("khat", ".2f")),
-        Column("ESS / N", _metric("efficiency", ".3f")),
-        Column("log evidence, nats", _metric("log_evidence", ".3f")),
-        Column("standard error", _metric("log_evidence_standard_error", ".3f")),
+        Column("ESS / N (≥ 0.5)", _metric("efficiency", ".3f")),
+        Column("largest edge error, unweighted (≤ 0.03)", _metric("edge_error", ".4f")),
+        Column("the same, weighted (≤ 0.01)", _metric("weighted_edge_error", ".4f")),
+        Column("log-evidence error, nats", _evidence_error),
         *_FIT,
         Column("fit s (≤ 300)", _metric("fit_seconds", ".1f")),
         Column("target", verdict),
     ),
+    "gaussian10": _larger("≥ 0.5", "(≤ 0.03)", "≤ 0.01", "≤ 180"),
+    "gaussian20": _larger("≥ 0.1", "", "≤ 0.02", "≤ 600"),
     "enumeration": (
         Column("score", _case("score")),
         Column("tables", _metric("tables", ".0f")),

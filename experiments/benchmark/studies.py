@@ -12,6 +12,8 @@ STUDIES = (
     "asia5",
     "speed",
     "sachs",
+    "gaussian10",
+    "gaussian20",
     "enumeration",
     "exact15",
     "exact20",
@@ -37,10 +39,15 @@ class Config:
     num_cores: int = 2
     num_tables: int = 5  # of gaussian5 and of asia5
     gaussian_rows: int = 100
-    gaussian_edges: int = 5
     asia_rows: int = 200
     asia_variables: tuple[str, ...] = ("smoke", "lung", "bronc", "xray", "dysp")
     num_sachs_seeds: int = 3
+    larger_rows: tuple[int, ...] = (100, 1000)  # of gaussian10 and gaussian20
+    larger_priors: tuple[str, ...] = ("uniform", "fair")
+    num_larger_tables: int = 3
+    larger_seconds: dict[str, float] = field(  # of training at most; the rest takes some more
+        default_factory=lambda: {"gaussian10": 165.0, "gaussian20": 570.0}
+    )
     speed_variables: tuple[int, ...] = (5, 11, 20)
     speed_settings: tuple[str, ...] = ("published batch", "default")
     speed_rows: int = 100
@@ -84,6 +91,9 @@ QUICK = Config(
     min_speed_calls=3,
     min_speed_seconds=0.0,
     estimator={"num_updates": 10, "n_samples": 500, "window": 4, "batch_size": 8},
+    larger_rows=(100,),
+    larger_priors=("uniform",),
+    num_larger_tables=1,
     num_enumerated_tables=1,
     exact_variables={"exact15": 6, "exact20": 6},
     num_exact_tables=1,
@@ -117,6 +127,11 @@ _EXACT_TARGETS = (
     Target("error_estimate", "reported error", operator.le, 1e-6),
     Target("memory_gib", "memory", operator.le, 2.0),
 )
+_TEN_TARGETS = (
+    Target("efficiency", "ESS / N", operator.ge, 0.5),
+    Target("edge_error", "edge error", operator.le, 0.03),
+    Target("weighted_edge_error", "weighted edge error", operator.le, 0.01),
+)
 _ACCURACY_TARGETS = (
     Target("total_variation", "total variation", operator.le, 0.03),
     Target("edge_error", "edge error", operator.le, 0.01),
@@ -129,6 +144,14 @@ TARGETS = {
     "sachs": (
         Target("khat", "k-hat", operator.lt, 0.7),
         Target("fit_seconds", "fit time", operator.le, 300.0),
+        *_TEN_TARGETS,
+    ),
+    "gaussian10": (Target("fit_seconds", "fit time", operator.le, 180.0), *_TEN_TARGETS),
+    "gaussian20": (
+        Target("fit_seconds", "fit time", operator.le, 600.0),
+        Target("efficiency", "ESS / N", operator.ge, 0.1),
+        Target("weighted_edge_error", "edge error", operator.le, 0.02),
+        Target("draws_per_minute", "draws a minute", operator.ge, 10_000.0),
     ),
     "enumeration": (
         Target("edge_error", "edge error", operator.le, 1e-9),
@@ -167,6 +190,13 @@ def cases(study: str, config: Config) -> list[Case]:
         return [{"seed": seed} for seed in range(config.num_sachs_seeds)]
     if study == "enumeration":
         return [{"score": score} for score in ("bge", "bde")]
+    if study in config.larger_seconds:
+        return [
+            {"rows": rows, "prior": prior, "table": table}
+            for rows in config.larger_rows
+            for prior in config.larger_priors
+            for table in range(config.num_larger_tables)
+        ]
     if study in config.exact_variables:
         d = config.exact_variables[study]
         return [{"num_variables": d, "table": table} for table in range(config.num_exact_tables)]

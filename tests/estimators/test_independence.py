@@ -48,18 +48,14 @@ def expected_failures(estimator):
 @pytest.mark.filterwarnings("ignore::dag_gfn.diagnostics.UntrustedPosteriorWarning")
 # The array API check is skipped with a warning where SCIPY_ARRAY_API is not set.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks(
-    [dg.IndependenceMCMC(**TINY)], expected_failed_checks=expected_failures
-)
+@parametrize_with_checks([dg.IndependenceMCMC(**TINY)], expected_failed_checks=expected_failures)
 def test_scikit_learn(estimator, check):
     check(estimator)
 
 
 @pytest.fixture(scope="module")
 def fitted() -> dg.IndependenceMCMC:
-    model = dg.IndependenceMCMC(
-        **TINY | {"num_updates": 250, "n_samples": 20_000}, random_state=0
-    )
+    model = dg.IndependenceMCMC(**TINY | {"num_updates": 250, "n_samples": 20_000}, random_state=0)
     return model.fit(measurements())
 
 
