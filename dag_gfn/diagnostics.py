@@ -50,11 +50,12 @@ def assess(posterior: Posterior) -> Trust:
     -------
     Trust
         ``level``: "poor" when k-hat is above 0.7, or the draws are worth fewer than 10 or less than
-        a hundredth of their number; "fair" when k-hat is above the limit ``1 - 1 / log10(S)`` that so many draws can bear (Vehtari
-        et al. 2024, equation 13), the draws are worth fewer than 100, or they all weigh the same,
-        which leaves the weights nothing to say; "good" otherwise, when exact, and for independent
-        draws from an exact posterior. Draws of Markov chains that weigh the same are "poor" when
-        R-hat is above 1.1, "fair" above 1.01 or when worth fewer than 100, else "good".
+        a hundredth of their number; "fair" when k-hat is above the limit ``1 - 1 / log10(S)`` that
+        so many draws can bear (Vehtari et al. 2024, equation 13), the draws are worth fewer than
+        100, or they all weigh the same, which leaves the weights nothing to say; "good" otherwise,
+        when exact, and for independent draws from an exact posterior. Draws of Markov chains that
+        weigh the same are "poor" when R-hat is above 1.1, "fair" above 1.01 or when worth fewer
+        than 100, else "good".
         ``sentences``: a tuple of str, the reasons first, then the remedies.
 
     References
