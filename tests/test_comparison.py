@@ -13,7 +13,7 @@ import pytest
 import dag_gfn as dg
 from dag_gfn.comparison import METHODS, comparing, parse_budget, reference as reference_module
 from dag_gfn.comparison.methods import Method, prepared, resolve_methods
-from dag_gfn.comparison.paths import Path, error_path, path_of
+from dag_gfn.comparison.paths import Path, error_path, errors_of, path_of
 from dag_gfn.comparison.peers import MarginalDiBS, SumuGadget
 from dag_gfn.comparison.reference import worst
 from dag_gfn.diagnostics import UntrustedPosteriorWarning
@@ -26,6 +26,9 @@ QUIET = {"random_state": 0, "progress": False}
 @pytest.fixture(scope="module")
 def table():
     return dg.datasets.simulate_linear_gaussian(4, 60, random_state=0).table
+
+
+_ENDS = np.unique(np.geomspace(2, 1000, 30).astype(int))
 
 
 class StandIn(PosteriorEstimator):
@@ -66,6 +69,8 @@ class StandIn(PosteriorEstimator):
             num_steps=1000,
             thin=1,
             acceptance={},
+            path=np.stack([paired[:, :end].mean(axis=(0, 1)) for end in _ENDS]),
+            path_seconds=_ENDS / 1000,
         )
         d = scores.num_variables
         self.rhat_ = np.full((d, d), 1.01)
@@ -317,6 +322,20 @@ def test_draws_that_came_together_count_together():
 
 def test_methods_without_a_path_have_none():
     assert path_of(dg.ExactPosterior()) is None
+    assert errors_of(dg.ExactPosterior(), pd.DataFrame(np.zeros((2, 2)))) is None
+
+
+def test_the_path_of_chains_ends_at_the_marginals_of_all_steps():
+    scores = dg.local_scores(np.random.default_rng(0).normal(size=(50, 3)))
+    chains = dg.StructureMCMC(num_steps=200_000, n_samples=8000, progress=False, random_state=0)
+    chains.infer(scores)
+    exact = dg.ExactPosterior().infer(scores).edge_marginals_
+    errors = errors_of(chains, exact)
+    assert errors["seconds"].is_monotonic_increasing
+    assert np.all(errors["seconds"].diff().iloc[1:] > 0)
+    last = np.abs(chains.chains_.path[-1] - exact.to_numpy()).max()
+    assert errors["max_error"].iloc[-1] == pytest.approx(last)
+    assert last < 0.02
 
 
 # --- peers, as stand-ins of their packages ------------------------------------------------------

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from dag_gfn.comparison.budget import parse_budget
 from dag_gfn.comparison.methods import Run, prepared, resolve_methods, run_method
-from dag_gfn.comparison.paths import error_path, path_of
+from dag_gfn.comparison.paths import errors_of
 from dag_gfn.comparison.reference import Reference, find_reference, marginals_of, worst
 from dag_gfn.estimators.base import PosteriorEstimator
 from dag_gfn.estimators.exact import ExactPosterior
@@ -59,8 +59,8 @@ class Comparison:
         Edge marginals of each method.
     errors_over_time : DataFrame
         ``method``, ``seconds``, ``max_error``, ``mean_error``. Chains and bootstraps have a path:
-        the pooled draws so far. The last point of a method is its final answer; a sampler with
-        weights has a point without them too, called ``<method>, unweighted``.
+        all steps, or the pooled draws, so far. The last point of a method is its final answer; a
+        sampler with weights has a point without them too, called ``<method>, unweighted``.
     posteriors : dict of str to Posterior
     budget : float
         Seconds.
@@ -282,9 +282,9 @@ def _paths(
 ) -> list[tuple[str, pd.DataFrame]]:
     """Return the errors over time of a method, and of its draws without their weights."""
     end = pd.DataFrame([figures]).rename(columns={"wall_seconds": "seconds"})
-    path = path_of(run.estimator)
+    path = errors_of(run.estimator, reference.marginals)
     if path is not None:
-        return [(name, pd.concat([error_path(path, reference.marginals), end], join="inner"))]
+        return [(name, pd.concat([path, end], join="inner"))]
     found = [(name, end)]
     if not np.isnan(figures["khat"]):
         plain = pd.DataFrame(

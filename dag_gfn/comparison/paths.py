@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dag_gfn.estimators.base import PosteriorEstimator
 from dag_gfn.metrics import edge_error
 
-__all__ = ["Path", "error_path", "path_of"]
+__all__ = ["Path", "error_path", "errors_of", "path_of"]
 
 _POINTS = 40
 
@@ -34,6 +34,34 @@ def path_of(estimator: PosteriorEstimator) -> Path | None:
         adjacency = replicates.adjacency[None]
         return Path(adjacency, np.zeros(adjacency.shape[:2]), replicates.seconds)
     return None
+
+
+def errors_of(estimator: PosteriorEstimator, reference: pd.DataFrame) -> pd.DataFrame | None:
+    """Compare the marginals that a fitted estimator had at each time with a reference.
+
+    Parameters
+    ----------
+    estimator : PosteriorEstimator
+    reference : DataFrame [d, d]
+
+    Returns
+    -------
+    DataFrame or None
+        As of `error_path`. Of chains whose draws weigh the same, the marginals of all steps so far,
+        of which the draws are but some.
+    """
+    chains = getattr(estimator, "chains_", None)
+    if chains is not None and np.ptp(chains.draws.log_weights) == 0:
+        errors = [edge_error(marginals, reference.to_numpy()) for marginals in chains.path]
+        return pd.DataFrame(
+            {
+                "seconds": chains.path_seconds,
+                "max_error": [error.max for error in errors],
+                "mean_error": [error.mean for error in errors],
+            }
+        )
+    path = path_of(estimator)
+    return None if path is None else error_path(path, reference)
 
 
 def error_path(path: Path, reference: pd.DataFrame) -> pd.DataFrame:

@@ -73,8 +73,8 @@ class DAGGFlowNet(PosteriorEstimator):
     early_stopping : bool, default True
         End when the spread of the log-weights has settled.
     max_seconds : float, optional
-        Train for so long at most, compiling included; drawing the samples takes a few seconds
-        more. A fit that time has ended cannot be reproduced bit for bit.
+        Train and draw for so long, compiling included; what is under way is finished. A fit that
+        time has ended cannot be reproduced bit for bit.
     n_samples : int, default 10000
         Draws in ``posterior_``.
     progress : bool, default True
@@ -180,6 +180,7 @@ class DAGGFlowNet(PosteriorEstimator):
             learning_rate=self.learning_rate,
             early_stopping=self.early_stopping,
             max_seconds=self.max_seconds,
+            num_draws=self.n_samples,
             seed=train_seed,
             progress=self.progress,
             callback=self.callback,

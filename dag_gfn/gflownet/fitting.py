@@ -14,6 +14,7 @@ from scipy.special import logsumexp
 from tqdm import tqdm
 
 from dag_gfn.gflownet.sampling import (
+    SAMPLING_BATCH,
     Trajectories,
     log_weights,
     sample_posterior,
@@ -51,6 +52,7 @@ def fit_flow(
     learning_rate: float = 3e-3,
     early_stopping: bool = True,
     max_seconds: float | None = None,
+    num_draws: int = 0,
     seed: int = 0,
     progress: bool = False,
     callback: Callback | None = None,
@@ -77,6 +79,9 @@ def fit_flow(
     max_seconds : float, optional
         Wall time, compiling included, that the training is to take at most; a chunk of 250 updates
         that has begun is finished.
+    num_draws : int
+        Draws that are to be made in the same time afterwards; how long they take is judged from
+        those of a look.
     seed : int
         The same seed gives the same parameters, bit for bit, on the same machine, unless time
         decides.
@@ -129,9 +134,11 @@ def fit_flow(
             state, losses = train(problem, gains_function, settings, state, jnp.asarray(rates))
             done += size
             key_look, key = jax.random.split(key_look)
+            look_begin = time.perf_counter()
             drawn = jax.device_get(
                 sample_trajectories(problem, gains_function, settings, state.params, key)
             )
+            draw_seconds = (time.perf_counter() - look_begin) * num_draws / SAMPLING_BATCH
             loss = float(np.mean(losses[:size]))
             rows.append({"update": done, "loss": loss, **_summary(drawn, offset)})
             if not np.isfinite(loss):
@@ -149,9 +156,11 @@ def fit_flow(
             now = time.perf_counter()
             if compiled is None:
                 compiled = now
-            elif max_seconds is not None and now - begin >= (1 - _COOL_DOWN) * max_seconds:
+            elif max_seconds is not None and now - begin >= (1 - _COOL_DOWN) * (
+                max_seconds - draw_seconds
+            ):
                 seconds_per_chunk = (now - compiled) / (len(rows) - 1)
-                chunks = int((begin + max_seconds - now) / seconds_per_chunk)
+                chunks = int((begin + max_seconds - draw_seconds - now) / seconds_per_chunk)
                 # Where cooling has begun the end comes no later than was planned.
                 last = min(last, done + CHUNK * max(chunks, 0))
                 cooling_from = min(cooling_from, done)

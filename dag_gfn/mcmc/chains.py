@@ -1,6 +1,6 @@
 """What Markov chains leave behind, and how they are run: burn-in, thinning, a time limit.
 
-Glossary: ``C`` chains, ``S`` draws of a chain, ``d`` variables.
+Glossary: ``C`` chains, ``S`` draws of a chain, ``T`` times, ``d`` variables.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ __all__ = ["Chains", "Draws", "Kernel", "chains_posterior", "run_chains"]
 _BURN_IN = 0.1  # first share of the steps, or of the seconds, that is left out
 _FEWEST_DRAWS = 8  # of each chain, without which they cannot be compared
 _CHUNK_SECONDS = 0.5  # between looks at the clock
+_PATH_STEP = 1.1  # ratio of the times at which the edge marginals so far are kept
 
 
 class Draws(NamedTuple):
@@ -40,6 +41,8 @@ class Chains(NamedTuple):
     num_steps: int  # of each chain, the burn-in included
     thin: int  # steps between draws
     acceptance: Mapping[str, float]  # share of the proposals of each kind that were accepted
+    path: NDArray[np.float64]  # [T, d, d], mean edge marginals up to some times
+    path_seconds: NDArray[np.float64]  # [T], those times, from the start
 
 
 class Kernel(NamedTuple):
@@ -135,6 +138,7 @@ def _run_steps(
     thin = max((num_steps - burn_in) // num_draws, 1)
     pieces: list[Draws] = []
     stamps: list[NDArray[np.float64]] = []
+    path = _Path(kernel)
     with tqdm(total=burn_in + num_draws * thin, unit="step", disable=not progress) as bar:
         speed = _Speed()
         done = 0
@@ -151,9 +155,10 @@ def _run_steps(
             with speed.timed(size * thin):
                 pieces.append(kernel.advance(size, thin))
             stamps.append(np.full(size, time.perf_counter() - begin))
+            path.look(stamps[-1][0])
             made += size
             bar.update(size * thin)
-    return _chains(kernel, pieces, stamps, burn_in + made * thin, thin)
+    return _chains(kernel, pieces, stamps, path, burn_in + made * thin, thin)
 
 
 def _run_seconds(
@@ -163,6 +168,7 @@ def _run_seconds(
     pieces: list[Draws] = []
     stamps: list[NDArray[np.float64]] = []
     speed, done, made, thin = _Speed(), 0, 0, 1
+    path = _Path(kernel)
     with tqdm(total=round(max_seconds), unit="s", disable=not progress) as bar:
 
         def elapsed() -> float:
@@ -183,6 +189,7 @@ def _run_seconds(
             with speed.timed(size * thin):
                 pieces.append(kernel.advance(size, thin))
             stamps.append(np.full(size, time.perf_counter() - begin))
+            path.look(stamps[-1][0])
             done, made = done + size * thin, made + size
             if made >= 2 * num_draws:
                 joined, stamp = _joined(pieces), np.concatenate(stamps)
@@ -190,7 +197,22 @@ def _run_seconds(
                 pieces = [Draws._make(array[:, 1::2] for array in joined)]
                 stamps = [stamp[1::2]]
                 made, thin = len(stamps[0]), 2 * thin
-    return _chains(kernel, pieces, stamps, done, thin)
+    return _chains(kernel, pieces, stamps, path, done, thin)
+
+
+class _Path:
+    """The edge marginals of all chains as they were at times in geometric progression."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self.marginals: list[NDArray[np.float64]] = []
+        self.seconds: list[float] = []
+
+    def look(self, seconds: float) -> None:
+        """Keep what the marginals are now, if the last look was long enough ago."""
+        if not self.seconds or seconds >= _PATH_STEP * self.seconds[-1]:
+            self.marginals.append(self._kernel.edge_marginals().mean(axis=0))
+            self.seconds.append(float(seconds))
 
 
 class _Speed:
@@ -222,6 +244,7 @@ def _chains(
     kernel: Kernel,
     pieces: list[Draws],
     stamps: list[NDArray[np.float64]],
+    path: _Path,
     num_steps: int,
     thin: int,
 ) -> Chains:
@@ -232,4 +255,6 @@ def _chains(
         num_steps=num_steps,
         thin=thin,
         acceptance=kernel.acceptance(),
+        path=np.stack(path.marginals),
+        path_seconds=np.array(path.seconds),
     )

@@ -16,9 +16,19 @@ if TYPE_CHECKING:
 
     from dag_gfn.comparison import Comparison
 
-# Okabe and Ito's colours; the marker tells methods apart as well.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_MARKERS = "os^DvPX"
+# Okabe and Ito's colours, brown and grey; the marker tells methods apart as well.
+_COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+    "#8C6D31",
+    "#777777",
+)
+_MARKERS = "os^DvPX*h"
 _PANEL = 2.5  # inches
 _MOST_COLUMNS = 4
 _ROUNDING = 1e-6  # an error below this is none, and is drawn at the foot: a logarithm has no zero
@@ -76,7 +86,7 @@ def compare_marginals(
         ax.plot([0, 1], [0, 1], color=GREY, linewidth=1.0, zorder=1)
         ax.scatter(reference, values, s=16, color=BLUE, alpha=0.6, linewidths=0, zorder=2)
         ax.set_title(
-            f"{name}\nlargest error {error.max:.3f}, mean {error.mean:.3f}", fontsize=9, color=INK
+            f"{name}\nlargest error {error.max:.4f}, mean {error.mean:.4f}", fontsize=9, color=INK
         )
         ax.set(xlim=(-0.04, 1.04), ylim=(-0.04, 1.04), aspect="equal")
         ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
@@ -100,8 +110,8 @@ def error_over_time(comparison: Comparison, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        Both scales logarithmic. Chains and bootstraps are lines, the error of all draws so far; a
-        method that has its answer at its end alone is a point. One without error stands at the
+        Both scales logarithmic. Chains and bootstraps are lines, the error of all there was so far;
+        a method that has its answer at its end alone is a point. One without error stands at the
         foot, and its label says so.
 
     Raises

@@ -48,6 +48,8 @@ def test_steps_are_spread_over_the_draws_after_a_tenth(num_draws, num_steps, thi
     assert np.all(chains.edge_marginals == num_draws * thin)
     assert chains.acceptance == {"step": 0.25}
     assert chains.seconds.shape == (num_draws,) and np.all(np.diff(chains.seconds) >= 0)
+    assert len(chains.path) == len(chains.path_seconds) >= 1
+    assert np.all(chains.path_seconds[1:] >= 1.1 * chains.path_seconds[:-1])
 
 
 def test_time_decides_when_it_is_given():

@@ -26,6 +26,8 @@ def chains(log_scores: np.ndarray, thin: int = 10, burn_in: int = 50) -> Chains:
         num_steps=burn_in + thin * num_draws,
         thin=thin,
         acceptance={},
+        path=np.zeros((1, 2, 2)),
+        path_seconds=np.zeros(1),
     )
 
 
