@@ -68,7 +68,7 @@ def test_without_any_result_there_are_no_pictures(table, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--methods", "gibbs"], "method must be one of flow, structure"),
+        (["--methods", "gibbs"], "method must be one of flow, independence, structure"),
         (["--methods", ","], "give at least one method"),
         (["--methods", "exact", "--budget", "soon"], "budget must be a positive time"),
         (["--methods", "exact", "--drop", "z"], "there is no column 'z'"),
