@@ -21,6 +21,8 @@ ESS_GOOD = 100
 ESS_POOR = 10
 # Where hardly any draw counts, the few that do may look even among themselves and fool k-hat.
 EFFICIENCY_POOR = 0.01
+# How far the estimated log evidence may be below the log-score of a single graph, in nats.
+_CONTRADICTION = 1.0
 _RHAT_POOR = 1.1  # the limit that was in use before Vehtari et al. 2021
 
 
@@ -49,13 +51,14 @@ def assess(posterior: Posterior) -> Trust:
     Returns
     -------
     Trust
-        ``level``: "poor" when k-hat is above 0.7, or the draws are worth fewer than 10 or less than
-        a hundredth of their number; "fair" when k-hat is above the limit ``1 - 1 / log10(S)`` that
-        so many draws can bear (Vehtari et al. 2024, equation 13), the draws are worth fewer than
-        100, or they all weigh the same, which leaves the weights nothing to say; "good" otherwise,
-        when exact, and for independent draws from an exact posterior. Draws of Markov chains that
-        weigh the same are "poor" when R-hat is above 1.1, "fair" above 1.01 or when worth fewer
-        than 100, else "good".
+        ``level``: "poor" when a single graph scores a nat above the estimated evidence, of which
+        its score is but a part, when k-hat is above 0.7, or when the draws are worth fewer than 10
+        or less than a hundredth of their number; "fair" when k-hat is above the limit
+        ``1 - 1 / log10(S)`` that so many draws can bear (Vehtari et al. 2024, equation 13), the
+        draws are worth fewer than 100, or they all weigh the same, which leaves the weights nothing
+        to say; "good" otherwise, when exact, and for independent draws from an exact posterior.
+        Draws of Markov chains that weigh the same are "poor" when R-hat is above 1.1, "fair" above
+        1.01 or when worth fewer than 100, else "good".
         ``sentences``: a tuple of str, the reasons first, then the remedies.
 
     References
@@ -87,6 +90,13 @@ def assess(posterior: Posterior) -> Trust:
                 f"sums err by about {error:.1g}.",
             ),
         )
+    excess = posterior.metadata.get("highest_log_score", -np.inf) - posterior.log_evidence
+    if excess > _CONTRADICTION:
+        contradiction = (
+            f"A single graph scores {excess:.1f} nats above the evidence that the weights give, "
+            "of which it is but a part: the sampler misses nearly all that matters."
+        )
+        return Trust("poor", (contradiction, *_remedies(posterior)))
     if np.ptp(posterior.weights) == 0 and "rhat" in posterior.metadata:
         return _of_chains(posterior)
     if np.ptp(posterior.weights) == 0:

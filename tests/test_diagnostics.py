@@ -84,6 +84,17 @@ def test_independent_exact_draws_are_good():
 
 
 @pytest.mark.parametrize(
+    ("highest", "level"), [(-1201.0, "good"), (-1199.5, "good"), (-1198.0, "poor")]
+)
+def test_no_graph_scores_more_than_the_evidence(highest, level):
+    posterior = posterior_with(np.random.default_rng(0).normal(-1200, 0.1, 1_000))
+    posterior.metadata["highest_log_score"] = highest
+    trust = assess(posterior)
+    assert trust.level == level
+    assert ("A single graph scores 2.0 nats above" in str(trust)) == (level == "poor")
+
+
+@pytest.mark.parametrize(
     ("rhat", "ess", "level", "says"),
     [
         (1.004, 3_000.0, "good", "agree: R-hat is 1.004"),

@@ -42,6 +42,7 @@ class Flow(NamedTuple):
     settings: Settings
     params: Any  # haiku parameters
     history: pd.DataFrame  # a row per chunk: update, loss, log_weight_std, efficiency, ...
+    highest_log_score: float = -np.inf  # of all graphs met in training
 
 
 def fit_flow(
@@ -167,7 +168,8 @@ def fit_flow(
             if bar.total != last:
                 bar.total = last
                 bar.refresh()
-    return Flow(problem, gains_function, settings, state.params, pd.DataFrame(rows))
+    highest = offset + float(state.highest)
+    return Flow(problem, gains_function, settings, state.params, pd.DataFrame(rows), highest)
 
 
 def draw_posterior(
@@ -194,6 +196,7 @@ def draw_posterior(
         flow.params,
         scores=scores,
         num_samples=num_samples,
+        highest_log_score=flow.highest_log_score,
         key=jax.random.key(seed),
     )
 

@@ -113,6 +113,7 @@ def sample_posterior(
     scores: LocalScores,
     num_samples: int,
     key: jax.Array,
+    highest_log_score: float = -np.inf,
 ) -> Posterior:
     """Draw a weighted posterior; scores are float64 on the host.
 
@@ -123,11 +124,15 @@ def sample_posterior(
     scores : LocalScores
     num_samples : int
     key : key
+    highest_log_score : float
+        The highest log R of a graph known from elsewhere.
 
     Returns
     -------
     Posterior
         ``num_samples`` independent draws with log-weights ``log R(G) P_B(tau | G) / P_F(tau)``.
+        Its ``metadata["highest_log_score"]`` is that of all graphs drawn or known, which the log
+        evidence cannot be below.
     """
     num_batches = -(-num_samples // SAMPLING_BATCH)
     batches = [
@@ -136,5 +141,11 @@ def sample_posterior(
     ]
     drawn = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:num_samples], *batches)
     log_backward = -gammaln(drawn.num_added + 1.0)
-    weights = scores.log_score(drawn.adjacency) + log_backward - drawn.log_forward.astype(float)
-    return Posterior(drawn.adjacency.astype(np.int8), weights, scores.names, method="DAG-GFlowNet")
+    log_scores = scores.log_score(drawn.adjacency)
+    return Posterior(
+        drawn.adjacency.astype(np.int8),
+        log_scores + log_backward - drawn.log_forward.astype(float),
+        scores.names,
+        method="DAG-GFlowNet",
+        metadata={"highest_log_score": max(float(log_scores.max()), highest_log_score)},
+    )

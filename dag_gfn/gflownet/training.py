@@ -66,6 +66,7 @@ class TrainingState(NamedTuple):
     optimizer_state: Any
     replay: Replay
     environments: DAGState
+    highest: jax.Array  # float32 [], of log R of all graphs met, less that of the initial graph
     key: jax.Array
 
 
@@ -148,6 +149,7 @@ def init(problem: Problem, settings: Settings, key: jax.Array) -> TrainingState:
         optimizer_state=scale_by_soap().init(params),
         replay=empty(example, settings.replay_rows),
         environments=environments,
+        highest=jnp.zeros((), jnp.float32),
         key=key,
     )
 
@@ -202,7 +204,16 @@ def train(
             target_params = jax.tree.map(
                 lambda old, new: jnp.where(refresh, new, old), target_params, params
             )
-        after = TrainingState(params, target_params, optimizer_state, replay, environments, key)
+        met = environments.local_scores.sum(axis=1).max()
+        after = TrainingState(
+            params=params,
+            target_params=target_params,
+            optimizer_state=optimizer_state,
+            replay=replay,
+            environments=environments,
+            highest=jnp.maximum(state.highest, met),
+            key=key,
+        )
         return after, loss
 
     return jax.lax.scan(update, state, learning_rates)

@@ -95,6 +95,7 @@ def independence_metropolis(
         log_evidence=posterior.log_evidence,
         method=f"independence Metropolis-Hastings over {posterior.method or 'weighted draws'}",
         metadata={
+            **posterior.metadata,
             "num_chains": num_chains,
             "acceptance": num_accepted / (num_chains * (length - 1)),
         },

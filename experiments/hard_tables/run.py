@@ -99,6 +99,7 @@ def measure(table: str, method: str, seed: int) -> dict[str, Any]:
         "rhat": getattr(estimator, "rhat_", None),
         "ess": getattr(estimator, "ess_", posterior.ess),
         "khat": None if np.ptp(posterior.weights) == 0 else posterior.khat,
+        "trust": dg.diagnostics.assess(posterior).level,
         "steps": None if chains is None else chains.num_steps * len(chains.edge_marginals),
         "cpu_seconds": time.process_time() - begin,
         "wall_seconds": run.seconds,
@@ -129,7 +130,7 @@ def _cell(rows: pd.DataFrame) -> str:
     if rows["rhat"].notna().all():
         passed = int((rows["rhat"] <= dg.convergence.RHAT_LIMIT).sum())
         return f"{errors}, R-hat passes {passed}/{len(rows)}"
-    return f"{errors}, k-hat {rows['khat'].median():.2f}"
+    return f"{errors}, called {rows['trust'].mode()[0]}"
 
 
 def _stored() -> list[dict[str, Any]]:

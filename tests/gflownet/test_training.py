@@ -7,9 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dag_gfn.gflownet import OBJECTIVES, POLICIES, fit_flow, fitting, terminal_distribution
+from dag_gfn.gflownet import (
+    OBJECTIVES,
+    POLICIES,
+    draw_posterior,
+    fit_flow,
+    fitting,
+    terminal_distribution,
+)
 from dag_gfn.gflownet.sampling import sample_trajectories
 from dag_gfn.gflownet.training import init, make_problem, train
+from dag_gfn.graphs import all_dags
 from dag_gfn.metrics import total_variation
 
 
@@ -92,6 +100,18 @@ def test_a_run_stops_early_once_its_weights_have_settled(small, gaussian_scores,
     assert at_least - 1 <= done < 10_000
     spread = flow.history["log_weight_std"]
     assert spread.iloc[-1] < spread.iloc[0]
+
+
+def test_the_highest_score_met_in_training_is_that_of_a_graph(small, gaussian_scores):
+    scores = gaussian_scores(4)
+    flow = fit_flow(scores, small, num_updates=250)
+    best = scores.log_score(all_dags(4)).max()
+    assert scores.log_score(scores.required) <= flow.highest_log_score <= best + 1e-3
+    posterior = draw_posterior(flow, scores, 500)
+    highest = posterior.metadata["highest_log_score"]
+    drawn = scores.log_score(posterior.adjacency).max()
+    assert highest == max(flow.highest_log_score, drawn)
+    assert highest <= posterior.log_evidence + 1e-3
 
 
 def test_a_run_ends_cooled_down_when_its_time_is_up(small, gaussian_scores, monkeypatch):
