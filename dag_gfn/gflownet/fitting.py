@@ -133,6 +133,7 @@ def fit_flow(
                 np.arange(done, done + size), cooling_from, last
             )
             state, losses = train(problem, gains_function, settings, state, jnp.asarray(rates))
+            losses = jax.device_get(losses)  # waits, so that the clock sees the draws alone
             done += size
             key_look, key = jax.random.split(key_look)
             look_begin = time.perf_counter()
