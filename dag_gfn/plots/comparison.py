@@ -209,10 +209,12 @@ def _label_ends(ax: Axes, ends: list[tuple[float, float, str, str]]) -> None:
     heights += max(0.0, low + line / 2 - heights[0])
     for i, height in zip(order, heights, strict=True):
         seconds, value, name, colour = ends[i]
+        # Clear of the points of others that end at about the same time.
+        clear = max(end for end, *_ in ends if end <= 1.3 * seconds)
         ax.annotate(
             name,
             xy=(seconds, value),
-            xytext=(seconds * 1.12, float(np.exp(height))),
+            xytext=(clear * 1.12, float(np.exp(height))),
             color=colour,
             fontsize=9,
             va="center",
