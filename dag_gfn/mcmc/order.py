@@ -124,12 +124,17 @@ def order_kernel(
             state.total[:] = -np.inf, 0
 
     def edge_marginals() -> NDArray[np.float64]:
+        averages = []
         for state in states:
+            average = state
             if state.total[1] == 0:
+                # Of one draw; a copy, since looking must not change the average to come.
+                average = state._replace(edges=np.zeros((d, d)), total=state.total.copy())
                 graph = np.zeros((d, d), dtype=np.int8)
                 _, log_weight = _draw(sums, state, state.generator ^ _BRANCH, graph)
-                _average(state, graph, log_weight)
-        return np.stack([state.edges / state.total[1] for state in states])
+                _average(average, graph, log_weight)
+            averages.append(average.edges / average.total[1])
+        return np.stack(averages)
 
     def acceptance() -> Mapping[str, float]:
         counts = np.sum([state.counts for state in states], axis=0)

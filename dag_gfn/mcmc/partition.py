@@ -146,10 +146,15 @@ def partition_kernel(
             state.steps[:] = 0
 
     def edge_marginals() -> NDArray[np.float64]:
+        averages = []
         for state in states:
+            average = state
             if state.steps[1] == 0:
-                add_edge_probabilities(sums, state)
-        return np.stack([state.edges / state.steps[1] for state in states])
+                # Of where it stands; a copy, since looking must not change the average to come.
+                average = state._replace(edges=np.zeros((d, d)), steps=np.zeros_like(state.steps))
+                add_edge_probabilities(sums, average)
+            averages.append(average.edges / average.steps[1])
+        return np.stack(averages)
 
     def acceptance() -> Mapping[str, float]:
         counts = np.sum([state.counts for state in states], axis=0)

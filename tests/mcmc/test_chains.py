@@ -7,7 +7,10 @@ import time
 import numpy as np
 import pytest
 
-from dag_gfn.mcmc import Draws, Kernel, chains_posterior, run_chains
+from dag_gfn.mcmc import Draws, Kernel, chains_posterior, run_chains, structure_kernel
+from dag_gfn.mcmc.order import order_kernel
+from dag_gfn.mcmc.partition import partition_kernel
+from dag_gfn.scores import local_scores
 
 
 def counting_kernel(num_chains: int = 2, seconds_per_step: float = 0.0) -> Kernel:
@@ -72,6 +75,19 @@ def test_a_kernel_slower_than_the_time_limit_still_gives_some_draws():
     kernel = counting_kernel(seconds_per_step=0.05)
     chains = run_chains(kernel, num_draws=10, num_steps=5, max_seconds=0.01)
     assert 8 <= chains.draws.adjacency.shape[1] < 20
+
+
+@pytest.mark.parametrize("make", [structure_kernel, order_kernel, partition_kernel])
+def test_looking_at_the_marginals_changes_nothing(make):
+    scores = local_scores(np.random.default_rng(0).normal(size=(50, 4)))
+    looked, left_alone = (make(scores, num_chains=2, seed=0) for _ in range(2))
+    for kernel in (looked, left_alone):
+        kernel.forget()
+        kernel.advance(1, 1)
+        if kernel is looked:
+            assert np.all(kernel.edge_marginals() <= 1)
+        kernel.advance(5, 100)
+    np.testing.assert_array_equal(looked.edge_marginals(), left_alone.edge_marginals())
 
 
 def test_progress_is_shown_where_wanted(capsys):
