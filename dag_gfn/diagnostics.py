@@ -118,9 +118,13 @@ def assess(posterior: Posterior) -> Trust:
             "mean, so that tail carries nothing."
         )
         return Trust(
-            "good" if ess >= ESS_GOOD else "fair", (harmless, _about_ess(ess, len(posterior)))
+            "good" if ess >= ESS_GOOD else "fair",
+            (harmless, _about_ess(ess, f"{len(posterior)} weighted draws")),
         )
-    sentences = [_about_khat(khat, bearable, len(posterior)), _about_ess(ess, len(posterior))]
+    sentences = [
+        _about_khat(khat, bearable, len(posterior)),
+        _about_ess(ess, f"{len(posterior)} weighted draws"),
+    ]
     if khat > KHAT_LIMIT or ess < ESS_POOR:
         return Trust("poor", (*sentences, *_remedies(posterior)))
     if ess < EFFICIENCY_POOR * len(posterior):
@@ -167,7 +171,7 @@ def warn_if_untrusted(posterior: Posterior, *, stacklevel: int = 2) -> None:
 
 def _of_chains(posterior: Posterior) -> Trust:
     rhat, ess = float(posterior.metadata["rhat"]), float(posterior.metadata["ess"])
-    worth = _about_ess(ess, len(posterior)).replace("weighted draws", "draws of the chains", 1)
+    worth = _about_ess(ess, f"{len(posterior)} draws of the chains")
     if rhat <= RHAT_LIMIT:
         agree = f"The chains agree: R-hat is {rhat:.3f}, at most {RHAT_LIMIT}."
         return Trust("good" if ess >= ESS_GOOD else "fair", (agree, worth))
@@ -196,9 +200,9 @@ def _about_khat(khat: float, bearable: float, num_samples: int) -> str:
     return f"Pareto k-hat is {khat:.2f}, below {bearable:.2f}: the weighted answers can be trusted."
 
 
-def _about_ess(ess: float, num_samples: int) -> str:
+def _about_ess(ess: float, draws: str) -> str:
     return (
-        f"The {num_samples} weighted draws are worth {ess:.0f} equally weighted ones, which gives "
+        f"The {draws} are worth {ess:.0f} equally weighted ones, which gives "
         f"edge probabilities to a standard error of at most {0.5 / np.sqrt(ess):.2g}."
     )
 

@@ -48,6 +48,7 @@ class Config:
     larger_seconds: dict[str, float] = field(  # of training at most; the rest takes some more
         default_factory=lambda: {"gaussian10": 165.0, "gaussian20": 570.0}
     )
+    num_timed_draws: int = 1024
     speed_variables: tuple[int, ...] = (5, 11, 20)
     speed_settings: tuple[str, ...] = ("published batch", "default")
     speed_rows: int = 100
