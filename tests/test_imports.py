@@ -30,7 +30,9 @@ ARROWS = {
     "gflownet": INFERENCE,
     "mcmc": INFERENCE,
     "exact": INFERENCE,
-    "estimators": INFERENCE | {"convergence", "diagnostics", "exact", "gflownet", "mcmc", "tables"},
+    "orderflow": INFERENCE | {"mcmc"},
+    "estimators": INFERENCE
+    | {"convergence", "diagnostics", "exact", "gflownet", "mcmc", "orderflow", "tables"},
 }
 ARROWS["comparison"] = ARROWS["estimators"] | {"estimators", "metrics"}
 ARROWS["cli"] = set(ARROWS)

@@ -31,6 +31,7 @@ _METHODS = (
     "structure",
     "order",
     "partition",
+    "order_flow",
     "exact",
     "bootstrap_ges",
     "bootstrap_pc",

@@ -34,6 +34,7 @@ METHODS: Mapping[str, Method] = {
     "structure": Method("dag_gfn.estimators", "StructureMCMC"),
     "order": Method("dag_gfn.estimators", "OrderMCMC"),
     "partition": Method("dag_gfn.estimators", "PartitionMCMC"),
+    "order_flow": Method("dag_gfn.estimators", "OrderGFlowNet"),
     "exact": Method("dag_gfn.estimators", "ExactPosterior"),
     "bootstrap_ges": Method("dag_gfn.estimators", "BootstrapGES", "ges", "bootstrap"),
     "bootstrap_pc": Method("dag_gfn.estimators", "BootstrapPC"),

@@ -5,6 +5,7 @@ from dag_gfn.estimators.exact import ExactPosterior
 from dag_gfn.estimators.flow import DAGGFlowNet
 from dag_gfn.estimators.independence import IndependenceMCMC
 from dag_gfn.estimators.mcmc import OrderMCMC, PartitionMCMC, StructureMCMC
+from dag_gfn.estimators.order_flow import OrderGFlowNet
 
 __all__ = [
     "BootstrapGES",
@@ -12,6 +13,7 @@ __all__ = [
     "DAGGFlowNet",
     "ExactPosterior",
     "IndependenceMCMC",
+    "OrderGFlowNet",
     "OrderMCMC",
     "PartitionMCMC",
     "StructureMCMC",

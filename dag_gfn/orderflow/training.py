@@ -1,0 +1,216 @@
+"""Training a policy over canonical orders, wholly on the device.
+
+Glossary: ``B`` orders a batch, ``T`` places of an order (as many as variables), ``d`` variables,
+``H`` width.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import optax
+
+from dag_gfn.orderflow.space import Masses, OrderSpace, OrderState, initial, masses, step
+
+
+class OrderSettings(NamedTuple):
+    """What a compiled training run is specialised to; hashable, static under jit."""
+
+    width: int = 128  # H
+    batch_size: int = 128  # B
+
+
+class Observation(NamedTuple):
+    """What the policy sees of a batch of orders."""
+
+    placed: jax.Array  # bool [..., d]
+    masses: Masses
+
+
+class Trajectories(NamedTuple):
+    """Orders, place by place, and how likely each step was."""
+
+    observation: Observation  # leaves [T, B, d], before each step
+    variable: jax.Array  # int32 [T, B]
+    log_forward: jax.Array  # float32 [T, B], log P_F of each step
+    log_mass: jax.Array  # float32 [T, B], of each variable where it was placed
+    dead_end: jax.Array  # bool [B], no graph has this canonical order
+
+
+class OrderTrainingState(NamedTuple):
+    """All that a run carries from one update to the next."""
+
+    params: Any
+    optimizer_state: Any
+    key: jax.Array
+
+
+class _Network(hk.Module):
+    """Log-odds of the next variable: its mass, and a learned correction that starts at zero."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.width = width
+
+    def __call__(self, observation: Observation) -> jax.Array:
+        mass = observation.masses
+        waiting = ~observation.placed
+        features = [observation.placed, mass.legal, mass.constrained & waiting]
+        for of_interest, log_mass in (
+            (mass.legal, mass.log_mass),
+            (waiting, mass.log_mass_in_any_order),
+        ):
+            shown = jnp.where(of_interest, jnp.maximum(log_mass, -1e3), 0.0)
+            features += [jnp.tanh(shown / 3.0), jnp.tanh(shown / 30.0)]
+        flat = jnp.concatenate([feature.astype(jnp.float32) for feature in features], axis=-1)
+        hidden = jax.nn.gelu(hk.Linear(self.width)(flat))
+        hidden += jax.nn.gelu(hk.Linear(self.width)(hidden))
+        zero = hk.initializers.Constant(0.0)
+        correction = hk.Linear(observation.placed.shape[-1], w_init=zero)(hidden)
+        # An order at a dead end goes on with any variable; it has no weight.
+        stuck = ~mass.legal.any(axis=-1, keepdims=True)
+        logits = jnp.where(mass.legal, mass.log_mass, 0.0) + correction
+        return jax.nn.log_softmax(jnp.where(mass.legal | (stuck & waiting), logits, -jnp.inf))
+
+
+def make_policy(settings: OrderSettings) -> hk.Transformed:
+    """Return the network: an `Observation` in, log P_F of each variable out, float32 [..., d]."""
+    return hk.without_apply_rng(hk.transform(lambda seen: _Network(settings.width)(seen)))
+
+
+def _optimizer() -> optax.GradientTransformation:
+    return optax.scale_by_adam(b2=0.99)
+
+
+@partial(jax.jit, static_argnames="settings")
+def init(space: OrderSpace, settings: OrderSettings, key: jax.Array) -> OrderTrainingState:
+    """Return the state before the first update; everything random follows from the key."""
+    key, key_params = jax.random.split(key)
+    start = initial(space, 1)
+    params = make_policy(settings).init(key_params, Observation(start.placed, masses(space, start)))
+    return OrderTrainingState(params, _optimizer().init(params), key)
+
+
+@partial(jax.jit, static_argnames=("settings", "batch_size"))
+def sample_orders(
+    space: OrderSpace, settings: OrderSettings, params: Any, key: jax.Array, *, batch_size: int
+) -> Trajectories:
+    """Draw orders from the policy.
+
+    Parameters
+    ----------
+    space : OrderSpace
+    settings : OrderSettings
+    params : haiku parameters
+    key : key
+    batch_size : int
+
+    Returns
+    -------
+    Trajectories
+    """
+    keys = jax.random.split(key, space.bit_values.shape[0])
+
+    def choose(place: jax.Array, log_policy: jax.Array) -> jax.Array:
+        return jax.random.categorical(keys[place], log_policy).astype(jnp.int32)
+
+    return _trajectories(space, settings, params, choose, batch_size)
+
+
+@partial(jax.jit, static_argnames="settings")
+def follow_orders(
+    space: OrderSpace, settings: OrderSettings, params: Any, orders: jax.Array
+) -> Trajectories:
+    """Return what the policy makes of given orders, int32 [B, T]."""
+
+    def choose(place: jax.Array, log_policy: jax.Array) -> jax.Array:
+        del log_policy
+        return orders[:, place]
+
+    return _trajectories(space, settings, params, choose, len(orders))
+
+
+def _trajectories(
+    space: OrderSpace, settings: OrderSettings, params: Any, choose: Any, batch_size: int
+) -> Trajectories:
+    policy = make_policy(settings)
+
+    def place_one(state: OrderState, place: jax.Array) -> tuple[OrderState, tuple]:
+        observation = Observation(state.placed, masses(space, state))
+        log_policy = policy.apply(params, observation)
+        variable = choose(place, log_policy)
+
+        def chosen(values: jax.Array) -> jax.Array:
+            return jnp.take_along_axis(values, variable[:, None], axis=1)[:, 0]
+
+        seen = (
+            observation,
+            variable,
+            chosen(log_policy),
+            chosen(observation.masses.log_mass),
+            ~chosen(observation.masses.legal),
+        )
+        return step(space, state, variable), seen
+
+    places = jnp.arange(space.bit_values.shape[0])
+    _, seen = jax.lax.scan(place_one, initial(space, batch_size), places)
+    observation, variable, log_forward, log_mass, dead_end = seen
+    return Trajectories(observation, variable, log_forward, log_mass, dead_end.any(axis=0))
+
+
+@partial(jax.jit, static_argnames="settings", donate_argnames="state")
+def train(
+    space: OrderSpace,
+    settings: OrderSettings,
+    state: OrderTrainingState,
+    orders: jax.Array,
+    learning_rates: jax.Array,
+) -> tuple[OrderTrainingState, jax.Array]:
+    """Run a chunk of updates, one for each learning rate.
+
+    An update is one step of Adam on the mean of ``-log P_F(tau)`` over the trajectories ``tau`` to
+    a batch of graphs drawn from the posterior by Markov chains. Since a graph has one trajectory,
+    that is its own log-probability, and the expectation of the loss is least, and equal to the
+    entropy, where the policy draws from the posterior.
+
+    Parameters
+    ----------
+    space : OrderSpace
+    settings : OrderSettings
+    state : OrderTrainingState
+        Donated: it is not to be used again.
+    orders : int32 [N, T]
+        Canonical orders of draws from the posterior; batches are drawn from them.
+    learning_rates : float32 [updates]
+
+    Returns
+    -------
+    state : OrderTrainingState
+    losses : float32 [updates]
+        In nats.
+    """
+    policy, optimizer = make_policy(settings), _optimizer()
+
+    def loss_of(params: Any, drawn: Trajectories) -> jax.Array:
+        log_policy = policy.apply(params, drawn.observation)
+        chosen = jnp.take_along_axis(log_policy, drawn.variable[..., None], axis=2)
+        return -chosen.sum() / drawn.variable.shape[1]
+
+    def update(
+        state: OrderTrainingState, learning_rate: jax.Array
+    ) -> tuple[OrderTrainingState, jax.Array]:
+        key, key_batch = jax.random.split(state.key)
+        rows = jax.random.randint(key_batch, (settings.batch_size,), 0, len(orders))
+        drawn = follow_orders(space, settings, state.params, orders[rows])
+        loss, gradient = jax.value_and_grad(loss_of)(state.params, drawn)
+        direction, optimizer_state = optimizer.update(gradient, state.optimizer_state)
+        params = jax.tree.map(
+            lambda leaf, change: leaf - learning_rate * change, state.params, direction
+        )
+        return OrderTrainingState(params, optimizer_state, key), loss
+
+    return jax.lax.scan(update, state, learning_rates)
