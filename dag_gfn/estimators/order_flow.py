@@ -51,7 +51,7 @@ class OrderGFlowNet(PosteriorEstimator):
         Of the network's hidden layers.
     batch_size : int, default 128
         Graphs in an update.
-    num_updates : int, default 10000
+    num_updates : int, default 20000
         At most.
     learning_rate : float, default 1e-3
         Of Adam, at its highest.
@@ -103,7 +103,7 @@ class OrderGFlowNet(PosteriorEstimator):
         prior_params: Mapping[str, Any] | None = None,
         width: int = 128,
         batch_size: int = 128,
-        num_updates: int = 10_000,
+        num_updates: int = 20_000,
         learning_rate: float = 1e-3,
         max_seconds: float | None = None,
         max_candidates: int = 14,

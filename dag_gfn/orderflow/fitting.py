@@ -53,7 +53,7 @@ def fit_order_flow(
     scores: LocalScores,
     settings: OrderSettings | None = None,
     *,
-    num_updates: int = 10_000,
+    num_updates: int = 20_000,
     learning_rate: float = 1e-3,
     max_seconds: float | None = None,
     max_candidates: int = 14,

@@ -22,6 +22,8 @@ MEASURES = {
     "asia5": flows.asia5,
     "speed": flows.speed,
     "sachs": flows.sachs,
+    "orders5": flows.orders5,
+    "orders_sachs": flows.orders_sachs,
     "gaussian10": flows.gaussian10,
     "gaussian20": flows.gaussian20,
     "enumeration": references.enumeration,
