@@ -47,6 +47,7 @@ class OrderFlow(NamedTuple):
     settings: OrderSettings
     params: Any  # haiku parameters
     history: pd.DataFrame  # a row per chunk: update, loss, log_weight_std, efficiency, ...
+    highest_log_score: float  # of all graphs that the chains brought
 
 
 def fit_order_flow(
@@ -115,9 +116,10 @@ def fit_order_flow(
     explore = _explorer(scores, max_candidates, seed)
     key_train, key_look = jax.random.split(jax.random.key(seed))
     state = init(space, settings, key_train)
-    # Filled once over, so that the compiled program sees one shape.
-    orders = np.concatenate([explore() for _ in range(_KEPT // _FRESH // 4)])
-    orders = np.tile(orders, (4, 1))
+    # The ring is full from the start, with copies, since a program is compiled for one shape.
+    begun = [explore() for _ in range(_KEPT // _FRESH // 4)]
+    highest = max(log_score for _, log_score in begun)
+    orders = np.tile(np.concatenate([fresh for fresh, _ in begun]), (4, 1))
     rows: list[dict[str, float]] = []
     done = 0
     with tqdm(total=num_updates, unit="update", disable=not progress) as bar:
@@ -132,7 +134,9 @@ def fit_order_flow(
             rates[:size] = learning_rate * _schedule(
                 np.arange(done, done + size), num_updates, share_of_time
             )
-            orders = np.concatenate([orders[_FRESH:], explore()])
+            fresh, log_score = explore()
+            highest = max(highest, log_score)
+            orders = np.concatenate([orders[_FRESH:], fresh])
             state, losses = train(space, settings, state, jnp.asarray(orders), jnp.asarray(rates))
             done += size
             key_look, key = jax.random.split(key_look)
@@ -143,20 +147,26 @@ def fit_order_flow(
             bar.set_postfix_str(f"log-weight sd {rows[-1]['log_weight_std']:.3g}")
             if callback is not None:
                 callback(rows[-1])
-    return OrderFlow(sums, space, settings, state.params, pd.DataFrame(rows))
+    return OrderFlow(sums, space, settings, state.params, pd.DataFrame(rows), highest)
 
 
-def _explorer(scores: LocalScores, max_candidates: int, seed: int) -> Callable[[], np.ndarray]:
-    """Return a function that walks on and returns canonical orders, int32 [_FRESH, d]."""
+def _explorer(
+    scores: LocalScores, max_candidates: int, seed: int
+) -> Callable[[], tuple[np.ndarray, float]]:
+    """Return a function that walks on.
+
+    It returns the canonical orders of new graphs, int32 [_FRESH, d], and their highest log-score.
+    """
     d = scores.num_variables
     kernel = structure_kernel(
         scores, num_chains=_NUM_CHAINS, seed=seed, max_candidates=max_candidates
     )
     kernel.advance(1, _BURN_IN * d)
 
-    def explore() -> np.ndarray:
-        adjacency = kernel.advance(_FRESH // _NUM_CHAINS, _THIN * d).adjacency
-        return canonical_orders(adjacency.reshape(-1, d, d))
+    def explore() -> tuple[np.ndarray, float]:
+        draws = kernel.advance(_FRESH // _NUM_CHAINS, _THIN * d)
+        orders = canonical_orders(draws.adjacency.reshape(-1, d, d))
+        return orders, float(draws.log_scores.max())
 
     return explore
 

@@ -61,12 +61,13 @@ def draw_order_posterior(
         bit_values(flow.sums),
         generators(seed, 1)[0],
     )
+    highest = float(scores.log_score(adjacency).max())
     return Posterior(
         adjacency,
         log_mass - log_forward[:num_samples].astype(float),
         scores.names,
         method="OrderGFlowNet",
-        metadata={"highest_log_score": float(scores.log_score(adjacency).max())},
+        metadata={"highest_log_score": max(highest, flow.highest_log_score)},
     )
 
 

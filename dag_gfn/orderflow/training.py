@@ -34,7 +34,6 @@ class Observation(NamedTuple):
 class Trajectories(NamedTuple):
     """Orders, place by place, and how likely each step was."""
 
-    observation: Observation  # leaves [T, B, d], before each step
     variable: jax.Array  # int32 [T, B]
     log_forward: jax.Array  # float32 [T, B], log P_F of each step
     log_mass: jax.Array  # float32 [T, B], of each variable where it was placed
@@ -113,12 +112,19 @@ def sample_orders(
     -------
     Trajectories
     """
+    policy = make_policy(settings)
+
+    def place_one(state: OrderState, key: jax.Array) -> tuple[OrderState, tuple]:
+        observation = Observation(state.placed, masses(space, state))
+        log_policy = policy.apply(params, observation)
+        variable = jax.random.categorical(key, log_policy).astype(jnp.int32)
+        return step(space, state, variable), (observation, variable, log_policy)
+
     keys = jax.random.split(key, space.bit_values.shape[0])
-
-    def choose(place: jax.Array, log_policy: jax.Array) -> jax.Array:
-        return jax.random.categorical(keys[place], log_policy).astype(jnp.int32)
-
-    return _trajectories(space, settings, params, choose, batch_size)
+    _, (observation, variable, log_policy) = jax.lax.scan(
+        place_one, initial(space, batch_size), keys
+    )
+    return _trajectories(observation, variable, log_policy)
 
 
 @partial(jax.jit, static_argnames="settings")
@@ -126,40 +132,33 @@ def follow_orders(
     space: OrderSpace, settings: OrderSettings, params: Any, orders: jax.Array
 ) -> Trajectories:
     """Return what the policy makes of given orders, int32 [B, T]."""
+    observation = _observe_along(space, orders)
+    return _trajectories(observation, orders.T, make_policy(settings).apply(params, observation))
 
-    def choose(place: jax.Array, log_policy: jax.Array) -> jax.Array:
-        del log_policy
-        return orders[:, place]
 
-    return _trajectories(space, settings, params, choose, len(orders))
+def _observe_along(space: OrderSpace, orders: jax.Array) -> Observation:
+    """Return what is seen before each step of given orders, leaves [T, B, d]."""
+
+    def place_one(state: OrderState, variable: jax.Array) -> tuple[OrderState, Observation]:
+        return step(space, state, variable), Observation(state.placed, masses(space, state))
+
+    return jax.lax.scan(place_one, initial(space, len(orders)), orders.T)[1]
 
 
 def _trajectories(
-    space: OrderSpace, settings: OrderSettings, params: Any, choose: Any, batch_size: int
+    observation: Observation, variable: jax.Array, log_policy: jax.Array
 ) -> Trajectories:
-    policy = make_policy(settings)
+    return Trajectories(
+        variable=variable,
+        log_forward=_chosen(log_policy, variable),
+        log_mass=_chosen(observation.masses.log_mass, variable),
+        dead_end=~_chosen(observation.masses.legal, variable).all(axis=0),
+    )
 
-    def place_one(state: OrderState, place: jax.Array) -> tuple[OrderState, tuple]:
-        observation = Observation(state.placed, masses(space, state))
-        log_policy = policy.apply(params, observation)
-        variable = choose(place, log_policy)
 
-        def chosen(values: jax.Array) -> jax.Array:
-            return jnp.take_along_axis(values, variable[:, None], axis=1)[:, 0]
-
-        seen = (
-            observation,
-            variable,
-            chosen(log_policy),
-            chosen(observation.masses.log_mass),
-            ~chosen(observation.masses.legal),
-        )
-        return step(space, state, variable), seen
-
-    places = jnp.arange(space.bit_values.shape[0])
-    _, seen = jax.lax.scan(place_one, initial(space, batch_size), places)
-    observation, variable, log_forward, log_mass, dead_end = seen
-    return Trajectories(observation, variable, log_forward, log_mass, dead_end.any(axis=0))
+def _chosen(values: jax.Array, variable: jax.Array) -> jax.Array:
+    """Return the value [T, B, d] of each variable that was placed, [T, B]."""
+    return jnp.take_along_axis(values, variable[..., None], axis=-1)[..., 0]
 
 
 @partial(jax.jit, static_argnames="settings", donate_argnames="state")
@@ -195,18 +194,18 @@ def train(
     """
     policy, optimizer = make_policy(settings), _optimizer()
 
-    def loss_of(params: Any, drawn: Trajectories) -> jax.Array:
-        log_policy = policy.apply(params, drawn.observation)
-        chosen = jnp.take_along_axis(log_policy, drawn.variable[..., None], axis=2)
-        return -chosen.sum() / drawn.variable.shape[1]
+    def loss_of(params: Any, observation: Observation, variable: jax.Array) -> jax.Array:
+        log_policy = policy.apply(params, observation)
+        return -_chosen(log_policy, variable).sum() / variable.shape[1]
 
     def update(
         state: OrderTrainingState, learning_rate: jax.Array
     ) -> tuple[OrderTrainingState, jax.Array]:
         key, key_batch = jax.random.split(state.key)
         rows = jax.random.randint(key_batch, (settings.batch_size,), 0, len(orders))
-        drawn = follow_orders(space, settings, state.params, orders[rows])
-        loss, gradient = jax.value_and_grad(loss_of)(state.params, drawn)
+        batch = orders[rows]
+        observation = _observe_along(space, batch)
+        loss, gradient = jax.value_and_grad(loss_of)(state.params, observation, batch.T)
         direction, optimizer_state = optimizer.update(gradient, state.optimizer_state)
         params = jax.tree.map(
             lambda leaf, change: leaf - learning_rate * change, state.params, direction
