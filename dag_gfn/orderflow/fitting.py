@@ -30,6 +30,9 @@ CHUNK = 200  # updates between looks at the weights
 LOOK = 1024  # orders drawn at a look
 _WARM_UP = 200  # updates in which the learning rate rises
 _COOL_DOWN = 0.5  # last share of a run, in which it falls to zero
+# Mean absolute deviation of the log-weights below which balance counts in full; above, it counts
+# with the inverse square, as its gradients are noisier by the square.
+_NEAR = 0.3
 _NUM_CHAINS = 16
 _BURN_IN = 1_000  # steps of each chain, times the number of variables
 _THIN = 25  # steps between draws of a chain, times the number of variables
@@ -121,7 +124,7 @@ def fit_order_flow(
     highest = max(log_score for _, log_score in begun)
     orders = np.tile(np.concatenate([fresh for fresh, _ in begun]), (4, 1))
     rows: list[dict[str, float]] = []
-    done = 0
+    done, balance = 0, 0.0
     with tqdm(total=num_updates, unit="update", disable=not progress) as bar:
         while done < num_updates:
             elapsed = time.perf_counter() - begin
@@ -137,12 +140,15 @@ def fit_order_flow(
             fresh, log_score = explore()
             highest = max(highest, log_score)
             orders = np.concatenate([orders[_FRESH:], fresh])
-            state, losses = train(space, settings, state, jnp.asarray(orders), jnp.asarray(rates))
+            state, losses = train(
+                space, settings, state, jnp.asarray(orders), jnp.asarray(rates), balance=balance
+            )
             done += size
             key_look, key = jax.random.split(key_look)
             drawn = sample_orders(space, settings, state.params, key, batch_size=LOOK)
             loss = float(np.mean(jax.device_get(losses)[:size]))
             rows.append({"update": done, "loss": loss, **_summary(sums, jax.device_get(drawn))})
+            balance = min(1.0, (_NEAR / max(rows[-1]["log_weight_mad"], _NEAR)) ** 2)
             bar.update(size)
             bar.set_postfix_str(f"log-weight sd {rows[-1]['log_weight_std']:.3g}")
             if callback is not None:

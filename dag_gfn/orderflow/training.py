@@ -16,6 +16,9 @@ import optax
 
 from dag_gfn.orderflow.space import Masses, OrderSpace, OrderState, initial, masses, step
 
+_HUBER_DELTA = 1.0  # nats
+_BALANCE_AT_MOST = 0.9  # of the weight of the likelihood that balance can take over
+
 
 class OrderSettings(NamedTuple):
     """What a compiled training run is specialised to; hashable, static under jit."""
@@ -168,13 +171,19 @@ def train(
     state: OrderTrainingState,
     orders: jax.Array,
     learning_rates: jax.Array,
+    *,
+    balance: float | jax.Array,
 ) -> tuple[OrderTrainingState, jax.Array]:
     """Run a chunk of updates, one for each learning rate.
 
-    An update is one step of Adam on the mean of ``-log P_F(tau)`` over the trajectories ``tau`` to
-    a batch of graphs drawn from the posterior by Markov chains. Since a graph has one trajectory,
-    that is its own log-probability, and the expectation of the loss is least, and equal to the
-    entropy, where the policy draws from the posterior.
+    An update is one step of Adam on the trajectories ``tau`` to a batch of graphs drawn from the
+    posterior by Markov chains. The loss is the sum of two. The mean of ``-log P_F(tau)``: since a
+    graph has one trajectory, that is its own log-probability, and the expectation is least where
+    the policy draws from the posterior. And the variance of ``log P_F(tau) - log R(tau)``, which is
+    trajectory balance with the batch's own constant (Malkin et al. 2022, arXiv 2201.13259; in this
+    form Richter et al. 2020, arXiv 2010.10436). The first holds the policy down where no graph is,
+    but its gradient is never still; that of the second vanishes for every graph at the solution,
+    and is worth following once the solution is near.
 
     Parameters
     ----------
@@ -185,18 +194,28 @@ def train(
     orders : int32 [N, T]
         Canonical orders of draws from the posterior; batches are drawn from them.
     learning_rates : float32 [updates]
+    balance : float
+        In [0, 1], the weight of the second loss; that of the first is 1 less 0.9 times this.
 
     Returns
     -------
     state : OrderTrainingState
     losses : float32 [updates]
-        In nats.
+        The first loss alone, in nats.
     """
     policy, optimizer = make_policy(settings), _optimizer()
 
-    def loss_of(params: Any, observation: Observation, variable: jax.Array) -> jax.Array:
+    def loss_of(
+        params: Any, observation: Observation, variable: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
         log_policy = policy.apply(params, observation)
-        return -_chosen(log_policy, variable).sum() / variable.shape[1]
+        log_forward = _chosen(log_policy, variable).sum(axis=0)
+        residual = log_forward - _chosen(observation.masses.log_mass, variable).sum(axis=0)
+        residual -= jax.lax.stop_gradient(residual.mean())
+        likelihood = -log_forward.mean()
+        variance = optax.huber_loss(residual, delta=_HUBER_DELTA).mean()
+        share = _BALANCE_AT_MOST * balance
+        return (1.0 - share) * likelihood + balance * variance, likelihood
 
     def update(
         state: OrderTrainingState, learning_rate: jax.Array
@@ -205,7 +224,7 @@ def train(
         rows = jax.random.randint(key_batch, (settings.batch_size,), 0, len(orders))
         batch = orders[rows]
         observation = _observe_along(space, batch)
-        loss, gradient = jax.value_and_grad(loss_of)(state.params, observation, batch.T)
+        gradient, loss = jax.grad(loss_of, has_aux=True)(state.params, observation, batch.T)
         direction, optimizer_state = optimizer.update(gradient, state.optimizer_state)
         params = jax.tree.map(
             lambda leaf, change: leaf - learning_rate * change, state.params, direction

@@ -50,10 +50,10 @@ class Config:
     # Of the flow over canonical orders, each less than its target leaves.
     orders_seconds: dict[str, float] = field(
         default_factory=lambda: {
-            "orders5": 30.0,
-            "orders_sachs": 60.0,
-            "gaussian10": 50.0,
-            "gaussian20": 100.0,
+            "orders5": 45.0,
+            "orders_sachs": 100.0,
+            "gaussian10": 150.0,
+            "gaussian20": 300.0,
         }
     )
     orders_updates: int = 100_000  # so many that the time decides
