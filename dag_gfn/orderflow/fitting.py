@@ -103,6 +103,8 @@ def fit_order_flow(
     ------
     ValueError
         If the candidate table cannot be made.
+    FloatingPointError
+        If the loss is not finite.
 
     Examples
     --------
@@ -147,6 +149,11 @@ def fit_order_flow(
             key_look, key = jax.random.split(key_look)
             drawn = sample_orders(space, settings, state.params, key, batch_size=LOOK)
             loss = float(np.mean(jax.device_get(losses)[:size]))
+            if not np.isfinite(loss):
+                raise FloatingPointError(
+                    f"the loss is not finite after {done} updates; lower learning_rate (now "
+                    f"{learning_rate:g}) or pass standardize=True."
+                )
             rows.append({"update": done, "loss": loss, **_summary(sums, jax.device_get(drawn))})
             balance = min(1.0, (_NEAR / max(rows[-1]["log_weight_mad"], _NEAR)) ** 2)
             bar.update(size)
@@ -191,14 +198,15 @@ def log_weights(trajectories: Trajectories) -> np.ndarray:
 
 def _summary(sums: ParentSums, drawn: Trajectories) -> dict[str, float]:
     weights = log_weights(drawn)
-    total = logsumexp(weights)
     finite = weights[np.isfinite(weights)]
+    if not len(finite):  # every order came to a dead end
+        spread = {"log_weight_std": np.inf, "log_weight_mad": np.inf}
+        return spread | {"efficiency": 0.0, "log_evidence": -np.inf}
+    total = logsumexp(finite)
     offset = float(sums.log_sums[:, -1].sum())
     return {
-        "log_weight_std": float(np.std(finite)) if len(finite) else float("inf"),
-        "log_weight_mad": float(np.mean(np.abs(finite - np.median(finite))))
-        if len(finite)
-        else float("inf"),
-        "efficiency": float(np.exp(2 * total - logsumexp(2 * weights)) / len(weights)),
+        "log_weight_std": float(np.std(finite)),
+        "log_weight_mad": float(np.mean(np.abs(finite - np.median(finite)))),
+        "efficiency": float(np.exp(2 * total - logsumexp(2 * finite)) / len(weights)),
         "log_evidence": float(total - np.log(len(weights)) + offset),
     }

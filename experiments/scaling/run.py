@@ -74,7 +74,7 @@ def cost(d: int) -> Row:
     seconds = []
     for _ in range(6):
         begin = time.perf_counter()
-        state, losses = train(space, settings, state, orders, rates)
+        state, losses = train(space, settings, state, orders, rates, balance=0.0)
         jax.block_until_ready(losses)
         seconds.append((time.perf_counter() - begin) / len(rates))
     estimator, _ = fitted(dg.OrderGFlowNet(num_updates=200, progress=False, random_state=0), scores)
