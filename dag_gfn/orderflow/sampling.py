@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dag_gfn.mcmc.generator import generators
 from dag_gfn.mcmc.parent_sums import draw_parent_set, log_sum_meeting
 from dag_gfn.orderflow.fitting import OrderFlow
-from dag_gfn.orderflow.space import bit_values, canonical_orders
+from dag_gfn.orderflow.space import canonical_orders
 from dag_gfn.orderflow.training import follow_orders, sample_orders
 from dag_gfn.posterior import Posterior
 from dag_gfn.scores import LocalScores
@@ -58,7 +58,7 @@ def draw_order_posterior(
         flow.sums.candidates,
         flow.sums.log_scores,
         flow.sums.log_sums,
-        bit_values(flow.sums),
+        np.asarray(flow.space.bit_values),
         generators(seed, 1)[0],
     )
     highest = float(scores.log_score(adjacency).max())
@@ -104,14 +104,14 @@ def order_log_prob(
         )
         last = min(begin + SAMPLING_BATCH, len(adjacency))
         log_forward[begin:last] = followed.log_forward.sum(axis=0)[: last - begin]
-    log_mass = _log_mass_of(orders, flow.sums.log_sums, bit_values(flow.sums))
+    log_mass = _log_mass_of(orders, flow.sums.log_sums, np.asarray(flow.space.bit_values))
     with np.errstate(invalid="ignore"):
         log_prob = log_forward + log_scores - log_mass
     return np.where(excluded, -np.inf, log_prob)
 
 
 def _has_other_parents(flow: OrderFlow, adjacency: NDArray[np.int8]) -> NDArray[np.bool_]:
-    is_candidate = bit_values(flow.sums).T > 0  # [i, j]
+    is_candidate = np.asarray(flow.space.bit_values).T > 0  # [i, j]
     return np.any(adjacency.astype(bool) & ~is_candidate, axis=(1, 2))
 
 
