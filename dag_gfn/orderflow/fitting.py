@@ -15,8 +15,14 @@ from tqdm import tqdm
 
 from dag_gfn.mcmc import structure_kernel
 from dag_gfn.mcmc.candidates import candidate_table
+from dag_gfn.mcmc.chains import Draws
 from dag_gfn.mcmc.parent_sums import ParentSums, parent_sums
-from dag_gfn.orderflow.space import OrderSpace, canonical_orders, order_space
+from dag_gfn.orderflow.space import (
+    OrderSpace,
+    canonical_orders,
+    order_space,
+    rank_by_degree,
+)
 from dag_gfn.orderflow.training import (
     OrderSettings,
     Trajectories,
@@ -117,14 +123,16 @@ def fit_order_flow(
     begin = time.perf_counter()
     settings = OrderSettings() if settings is None else settings
     sums = parent_sums(candidate_table(scores, max_candidates))
-    space = order_space(sums)
     explore = _explorer(scores, max_candidates, seed)
+    begun = [explore() for _ in range(_KEPT // _FRESH // 4)]
+    highest = max(float(draws.log_scores.max()) for draws in begun)
+    graphs = np.concatenate([_graphs(draws) for draws in begun])
+    rank = rank_by_degree(graphs)
+    space = order_space(sums, rank)
     key_train, key_look = jax.random.split(jax.random.key(seed))
     state = init(space, settings, key_train)
     # The ring is full from the start, with copies, since a program is compiled for one shape.
-    begun = [explore() for _ in range(_KEPT // _FRESH // 4)]
-    highest = max(log_score for _, log_score in begun)
-    orders = np.tile(np.concatenate([fresh for fresh, _ in begun]), (4, 1))
+    orders = np.tile(canonical_orders(graphs, rank), (4, 1))
     rows: list[dict[str, float]] = []
     done, balance = 0, 0.0
     with tqdm(total=num_updates, unit="update", disable=not progress) as bar:
@@ -139,9 +147,9 @@ def fit_order_flow(
             rates[:size] = learning_rate * _schedule(
                 np.arange(done, done + size), num_updates, share_of_time
             )
-            fresh, log_score = explore()
-            highest = max(highest, log_score)
-            orders = np.concatenate([orders[_FRESH:], fresh])
+            draws = explore()
+            highest = max(highest, float(draws.log_scores.max()))
+            orders = np.concatenate([orders[_FRESH:], canonical_orders(_graphs(draws), rank)])
             state, losses = train(
                 space, settings, state, jnp.asarray(orders), jnp.asarray(rates), balance=balance
             )
@@ -163,25 +171,20 @@ def fit_order_flow(
     return OrderFlow(sums, space, settings, state.params, pd.DataFrame(rows), highest)
 
 
-def _explorer(
-    scores: LocalScores, max_candidates: int, seed: int
-) -> Callable[[], tuple[np.ndarray, float]]:
-    """Return a function that walks on.
-
-    It returns the canonical orders of new graphs, int32 [_FRESH, d], and their highest log-score.
-    """
+def _explorer(scores: LocalScores, max_candidates: int, seed: int) -> Callable[[], Draws]:
+    """Return a function that walks on, and returns `_FRESH` new graphs."""
     d = scores.num_variables
     kernel = structure_kernel(
         scores, num_chains=_NUM_CHAINS, seed=seed, max_candidates=max_candidates
     )
     kernel.advance(1, _BURN_IN * d)
+    return lambda: kernel.advance(_FRESH // _NUM_CHAINS, _THIN * d)
 
-    def explore() -> tuple[np.ndarray, float]:
-        draws = kernel.advance(_FRESH // _NUM_CHAINS, _THIN * d)
-        orders = canonical_orders(draws.adjacency.reshape(-1, d, d))
-        return orders, float(draws.log_scores.max())
 
-    return explore
+def _graphs(draws: Draws) -> np.ndarray:
+    """Return the graphs of all chains, int8 [N, d, d]."""
+    d = draws.adjacency.shape[-1]
+    return draws.adjacency.reshape(-1, d, d)
 
 
 def _schedule(update: np.ndarray, num_updates: int, share_of_time: float) -> np.ndarray:

@@ -59,6 +59,7 @@ def draw_order_posterior(
         flow.sums.log_scores,
         flow.sums.log_sums,
         np.asarray(flow.space.bit_values),
+        np.asarray(flow.space.rank),
         generators(seed, 1)[0],
     )
     highest = float(scores.log_score(adjacency).max())
@@ -95,7 +96,8 @@ def order_log_prob(
     log_scores = scores.log_score(adjacency)
     excluded = ~np.isfinite(log_scores) | _has_other_parents(flow, adjacency)
     # Any graph that is possible will do where there is nothing to know.
-    orders = canonical_orders(np.ascontiguousarray(adjacency, dtype=np.int8))
+    rank = np.asarray(flow.space.rank)
+    orders = canonical_orders(np.ascontiguousarray(adjacency, dtype=np.int8), rank)
     log_forward = np.empty(len(adjacency))
     for begin in range(0, len(adjacency), SAMPLING_BATCH):
         rows = np.arange(begin, begin + SAMPLING_BATCH) % len(adjacency)
@@ -104,7 +106,7 @@ def order_log_prob(
         )
         last = min(begin + SAMPLING_BATCH, len(adjacency))
         log_forward[begin:last] = followed.log_forward.sum(axis=0)[: last - begin]
-    log_mass = _log_mass_of(orders, flow.sums.log_sums, np.asarray(flow.space.bit_values))
+    log_mass = _log_mass_of(orders, flow.sums.log_sums, np.asarray(flow.space.bit_values), rank)
     with np.errstate(invalid="ignore"):
         log_prob = log_forward + log_scores - log_mass
     return np.where(excluded, -np.inf, log_prob)
@@ -116,11 +118,11 @@ def _has_other_parents(flow: OrderFlow, adjacency: NDArray[np.int8]) -> NDArray[
 
 
 @numba.njit(cache=True)
-def _place(variable, before, distant, bit_values):
+def _place(variable, before, distant, bit_values, rank):
     """Place a variable: move the masks [d] of all variables on."""
-    for other in range(variable):
-        distant[other] = before[other]
     for other in range(len(before)):
+        if rank[other] < rank[variable]:
+            distant[other] = before[other]
         before[other] += bit_values[other, variable]
 
 
@@ -133,7 +135,7 @@ def _log_mass(log_sums, before, distant):
 
 
 @numba.njit(cache=True)
-def _log_mass_of(orders, log_sums, bit_values):
+def _log_mass_of(orders, log_sums, bit_values, rank):
     """Return the log weight of all graphs with each canonical order, float64 [N]."""
     num_orders, d = orders.shape
     result = np.zeros(num_orders)
@@ -141,12 +143,12 @@ def _log_mass_of(orders, log_sums, bit_values):
         before, distant = np.zeros(d, np.int64), np.full(d, -1)
         for variable in orders[row]:
             result[row] += _log_mass(log_sums[variable], before[variable], distant[variable])
-            _place(variable, before, distant, bit_values)
+            _place(variable, before, distant, bit_values, rank)
     return result
 
 
 @numba.njit(cache=True)
-def _draw_parents(orders, candidates, log_scores, log_sums, bit_values, generator):
+def _draw_parents(orders, candidates, log_scores, log_sums, bit_values, rank, generator):
     """Draw a graph for each order, int8 [N, d, d], and return what all of its graphs weigh, [N].
 
     Where a variable has no parent set that keeps the order canonical, the weight is zero, and the
@@ -170,5 +172,5 @@ def _draw_parents(orders, candidates, log_scores, log_sums, bit_values, generato
                 for bit in range(candidates.shape[1]):
                     if (chosen >> bit) & 1:
                         adjacency[row, candidates[variable, bit], variable] = 1
-            _place(variable, before, distant, bit_values)
+            _place(variable, before, distant, bit_values, rank)
     return adjacency, log_mass

@@ -16,7 +16,8 @@ import optax
 
 from dag_gfn.orderflow.space import Masses, OrderSpace, OrderState, initial, masses, step
 
-_HUBER_DELTA = 1.0  # nats
+_LINEAR_FROM = 3.0  # nats
+_SOFT_FROM = 3.0  # nats
 _BALANCE_AT_MOST = 0.9  # of the weight of the likelihood that balance can take over
 
 
@@ -75,7 +76,10 @@ class _Network(hk.Module):
         correction = hk.Linear(observation.placed.shape[-1], w_init=zero)(hidden)
         # An order at a dead end goes on with any variable; it has no weight.
         stuck = ~mass.legal.any(axis=-1, keepdims=True)
-        logits = jnp.where(mass.legal, mass.log_mass, 0.0) + correction
+        # A variable whose parents are missing can be hundreds of nats down, and yet be right, since
+        # others will make up for it: more than a network could lift in a short training.
+        base = -_SOFT_FROM * jnp.log1p(-jnp.where(mass.legal, mass.log_mass, 0.0) / _SOFT_FROM)
+        logits = base + correction
         return jax.nn.log_softmax(jnp.where(mass.legal | (stuck & waiting), logits, -jnp.inf))
 
 
@@ -164,6 +168,13 @@ def _chosen(values: jax.Array, variable: jax.Array) -> jax.Array:
     return jnp.take_along_axis(values, variable[..., None], axis=-1)[..., 0]
 
 
+def _divergence(log_weights: jax.Array) -> jax.Array:
+    """Return the mean of ``w - 1 - log w``, which is linear in ``log w`` where that is large."""
+    bounded = jnp.minimum(log_weights, _LINEAR_FROM)
+    linear = jnp.exp(bounded) * (1.0 + log_weights - bounded)
+    return jnp.mean(linear - 1.0 - log_weights)
+
+
 @partial(jax.jit, static_argnames="settings", donate_argnames="state")
 def train(
     space: OrderSpace,
@@ -179,11 +190,14 @@ def train(
     An update is one step of Adam on the trajectories ``tau`` to a batch of graphs drawn from the
     posterior by Markov chains. The loss is the sum of two. The mean of ``-log P_F(tau)``: since a
     graph has one trajectory, that is its own log-probability, and the expectation is least where
-    the policy draws from the posterior. And the variance of ``log P_F(tau) - log R(tau)``, which is
-    trajectory balance with the batch's own constant (Malkin et al. 2022, arXiv 2201.13259; in this
-    form Richter et al. 2020, arXiv 2010.10436). The first holds the policy down where no graph is,
-    but its gradient is never still; that of the second vanishes for every graph at the solution,
-    and is worth following once the solution is near.
+    the policy draws from the posterior. And the mean of ``w - 1 - log w`` over the importance
+    weights ``w = R(tau) / P_F(tau)``, relative to their geometric mean in the batch: for small
+    ``log w`` this is half its variance, as in trajectory balance with the batch's own constant
+    (Malkin et al. 2022, arXiv 2201.13259; Richter et al. 2020, arXiv 2010.10436), and graphs that
+    the policy draws too seldom, on which the effective sample size hangs, count by their weight:
+    the mean of ``w`` over draws from the posterior is one plus the chi-squared divergence. The
+    first loss holds the policy down where no graph is, but its gradient is never still; that of the
+    second vanishes for every graph at the solution, and is worth following once that is near.
 
     Parameters
     ----------
@@ -213,9 +227,8 @@ def train(
         residual = log_forward - _chosen(observation.masses.log_mass, variable).sum(axis=0)
         residual -= jax.lax.stop_gradient(residual.mean())
         likelihood = -log_forward.mean()
-        variance = optax.huber_loss(residual, delta=_HUBER_DELTA).mean()
         share = _BALANCE_AT_MOST * balance
-        return (1.0 - share) * likelihood + balance * variance, likelihood
+        return (1.0 - share) * likelihood + balance * _divergence(-residual), likelihood
 
     def update(
         state: OrderTrainingState, learning_rate: jax.Array

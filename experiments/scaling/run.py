@@ -65,7 +65,7 @@ def cost(d: int) -> Row:
         simulation(d, 100)[0], standardize=True, max_parents=None if d <= 20 else 5
     )
     begin = time.perf_counter()
-    space = order_space(parent_sums(candidate_table(scores)))
+    space = order_space(parent_sums(candidate_table(scores)), np.arange(d, dtype=np.int32))
     tables = time.perf_counter() - begin
     settings = OrderSettings()
     state = init(space, settings, jax.random.key(0))

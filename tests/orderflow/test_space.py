@@ -18,6 +18,7 @@ from dag_gfn.orderflow.space import (
     initial,
     masses,
     order_space,
+    rank_by_degree,
     step,
 )
 from dag_gfn.scores import LocalScores, local_scores
@@ -30,10 +31,13 @@ def scores_of(d: int, **constraints) -> LocalScores:
     return local_scores(values, **constraints)
 
 
+RANK = np.array([2, 0, 3, 1], np.int32)
+
+
 def log_mass(scores: LocalScores, orders: np.ndarray) -> np.ndarray:
     """Log weight of all graphs of each order, walked through on the device."""
     sums = parent_sums(candidate_table(scores))
-    space = order_space(sums)
+    space = order_space(sums, RANK)
     state = initial(space, len(orders))
     total = np.zeros(len(orders))
     for place in range(orders.shape[1]):
@@ -59,7 +63,7 @@ def test_the_mass_of_an_order_sums_over_the_graphs_that_have_it(constraints):
     graphs = all_dags(4)
     log_scores = scores.log_score(graphs)
     orders = np.array(list(permutations(range(4))), np.int32)
-    code = canonical_orders(graphs.astype(np.int8)) @ 4 ** np.arange(4)
+    code = canonical_orders(graphs.astype(np.int8), RANK) @ 4 ** np.arange(4)
     expected = []
     for one in orders @ 4 ** np.arange(4):
         ours = log_scores[code == one]
@@ -72,15 +76,24 @@ def test_the_mass_of_an_order_sums_over_the_graphs_that_have_it(constraints):
     np.testing.assert_allclose(logsumexp(found), logsumexp(log_scores), atol=1e-4)
 
 
-def test_canonical_orders_are_topological_and_take_the_first_column_they_can():
+def test_canonical_orders_are_topological_and_take_the_lowest_rank_they_can():
     graphs = all_dags(4).astype(np.int8)
-    orders = canonical_orders(graphs)
+    orders = canonical_orders(graphs, RANK)
     place = np.argsort(orders, axis=1)
     _, parent, child = np.nonzero(graphs)
     row = np.nonzero(graphs)[0]
     assert np.all(place[row, parent] < place[row, child])
-    empty = canonical_orders(np.zeros((1, 4, 4), np.int8))
-    np.testing.assert_array_equal(empty, [[0, 1, 2, 3]])
+    # Behind each variable, none of lower rank could have gone first: all have a parent missing.
+    for graph, order in zip(graphs, orders, strict=True):
+        for at, variable in enumerate(order):
+            lower = [other for other in order[at:] if RANK[other] < RANK[variable]]
+            assert np.all(graph[order[at:]][:, lower].any(axis=0))
+
+
+def test_variables_are_ranked_by_their_edges():
+    graphs = np.zeros((2, 4, 4), np.int8)
+    graphs[0, 0, 1] = graphs[1, 0, 1] = graphs[1, 3, 0] = 1
+    np.testing.assert_array_equal(rank_by_degree(graphs), [3, 2, 0, 1])
 
 
 def test_masks_are_those_of_the_candidate_table():
