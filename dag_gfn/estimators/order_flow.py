@@ -49,12 +49,12 @@ class OrderGFlowNet(PosteriorEstimator):
         Hyper-parameters of the score and the prior.
     width : int, default 128
         Of the network's hidden layers.
-    batch_size : int, default 128
+    batch_size : int, default 64
         Graphs in an update.
     num_updates : int, default 20000
         At most.
-    learning_rate : float, default 1e-3
-        Of Adam, at its highest.
+    learning_rate : float, default 5e-3
+        Of Muon, at its highest.
     max_seconds : float, optional
         Train and draw for so long, compiling included; what is under way is finished. A fit that
         time has ended cannot be reproduced bit for bit.
@@ -102,9 +102,9 @@ class OrderGFlowNet(PosteriorEstimator):
         score_params: Mapping[str, Any] | None = None,
         prior_params: Mapping[str, Any] | None = None,
         width: int = 128,
-        batch_size: int = 128,
+        batch_size: int = 64,
         num_updates: int = 20_000,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 5e-3,
         max_seconds: float | None = None,
         max_candidates: int = 14,
         n_samples: int = 10_000,

@@ -64,7 +64,7 @@ def fit_order_flow(
     settings: OrderSettings | None = None,
     *,
     num_updates: int = 20_000,
-    learning_rate: float = 1e-3,
+    learning_rate: float = 5e-3,
     max_seconds: float | None = None,
     max_candidates: int = 14,
     seed: int = 0,
@@ -85,7 +85,7 @@ def fit_order_flow(
     num_updates : int
         At most so many.
     learning_rate : float
-        Of Adam, at its highest.
+        Of Muon, at its highest.
     max_seconds : float, optional
         Wall time that all of this is to take at most, compiling included; a chunk that has begun is
         finished.

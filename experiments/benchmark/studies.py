@@ -51,9 +51,9 @@ class Config:
     orders_seconds: dict[str, float] = field(
         default_factory=lambda: {
             "orders5": 45.0,
-            "orders_sachs": 100.0,
-            "gaussian10": 150.0,
-            "gaussian20": 300.0,
+            "orders_sachs": 60.0,
+            "gaussian10": 75.0,
+            "gaussian20": 150.0,
         }
     )
     orders_updates: int = 100_000  # so many that the time decides

@@ -77,7 +77,7 @@ def test_training_approaches_the_posterior(trained):
 
 def test_weights_correct_what_training_has_left():
     scores = scores_of(4)
-    flow = fit_order_flow(scores, SETTINGS, num_updates=600, seed=0)
+    flow = fit_order_flow(scores, SETTINGS, num_updates=200, seed=0)
     draws = draw_order_posterior(flow, scores, 20_000, seed=2)
     log_scores = scores.log_score(all_dags(4))
     assert draws.log_weights.std() > 0.1

@@ -70,9 +70,11 @@ def test_the_mass_of_an_order_sums_over_the_graphs_that_have_it(constraints):
         expected.append(logsumexp(ours) if len(ours) else -np.inf)
     found = log_mass(scores, orders)
     assert np.all(np.isfinite(found) == np.isfinite(expected))
-    possible = np.isfinite(expected)
-    # float32 on the device.
-    np.testing.assert_allclose(found[possible], np.array(expected)[possible], atol=1e-3)
+    # Of a sum, float32 on the device cannot tell what is below exp(-15).
+    least = np.max(expected) - 15.0
+    np.testing.assert_allclose(
+        np.maximum(found, least), np.maximum(np.array(expected), least), atol=1e-3
+    )
     np.testing.assert_allclose(logsumexp(found), logsumexp(log_scores), atol=1e-4)
 
 
