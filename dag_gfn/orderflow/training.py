@@ -19,6 +19,7 @@ from dag_gfn.orderflow.space import Masses, OrderSpace, OrderState, initial, mas
 
 _LINEAR_FROM = 3.0  # nats
 _SOFT_FROM = 3.0  # nats
+_WAVES = (1.0, 4.0)  # nats; wavelengths are 2 pi times these
 _BALANCE_AT_MOST = 0.9  # of the weight of the likelihood that balance can take over
 
 
@@ -64,12 +65,14 @@ class _Network(hk.Module):
         mass = observation.masses
         waiting = ~observation.placed
         features = [observation.placed, mass.legal, mass.constrained & waiting]
-        for of_interest, log_mass in (
-            (mass.legal, mass.log_mass),
-            (waiting, mass.log_mass_in_any_order),
-        ):
-            shown = jnp.where(of_interest, jnp.maximum(log_mass, -1e3), 0.0)
-            features += [jnp.tanh(shown / 3.0), jnp.tanh(shown / 30.0)]
+        next_mass = jnp.where(mass.legal, mass.log_mass, 0.0)
+        any_mass = jnp.where(waiting, jnp.maximum(mass.log_mass_in_any_order, -1e3), 0.0)
+        for log_mass in (next_mass, any_mass):
+            features += [jnp.tanh(log_mass / 3.0), _compressed(log_mass) / 10.0]
+        # Where several variables are far down, what counts is by how much each: waves tell 40 nats
+        # from 42 as well as 0 from 2.
+        for scale in _WAVES:
+            features += [jnp.sin(next_mass / scale), jnp.cos(next_mass / scale)]
         flat = jnp.concatenate([feature.astype(jnp.float32) for feature in features], axis=-1)
         hidden = jax.nn.gelu(hk.Linear(self.width)(flat))
         hidden += jax.nn.gelu(hk.Linear(self.width)(hidden))
@@ -79,9 +82,13 @@ class _Network(hk.Module):
         stuck = ~mass.legal.any(axis=-1, keepdims=True)
         # A variable whose parents are missing can be hundreds of nats down, and yet be right, since
         # others will make up for it: more than a network could lift in a short training.
-        base = -_SOFT_FROM * jnp.log1p(-jnp.where(mass.legal, mass.log_mass, 0.0) / _SOFT_FROM)
-        logits = base + correction
+        logits = _compressed(next_mass) + correction
         return jax.nn.log_softmax(jnp.where(mass.legal | (stuck & waiting), logits, -jnp.inf))
+
+
+def _compressed(log_mass: jax.Array) -> jax.Array:
+    """Return numbers near zero as they are, and of large ones the logarithm."""
+    return -_SOFT_FROM * jnp.log1p(-jnp.minimum(log_mass, 0.0) / _SOFT_FROM)
 
 
 def make_policy(settings: OrderSettings) -> hk.Transformed:

@@ -52,8 +52,8 @@ class Config:
         default_factory=lambda: {
             "orders5": 45.0,
             "orders_sachs": 60.0,
-            "gaussian10": 75.0,
-            "gaussian20": 150.0,
+            "gaussian10": 60.0,
+            "gaussian20": 100.0,
         }
     )
     orders_updates: int = 100_000  # so many that the time decides
