@@ -15,7 +15,7 @@ from dag_gfn.cli.messages import in_command_words, plain_warnings, refusing
 
 if TYPE_CHECKING:
     from dag_gfn.cli.inputs import Request
-    from dag_gfn.estimators import DAGGFlowNet
+    from dag_gfn.estimators import OrderGFlowNet
 
 DATASETS = ("sachs",)
 SCORES = ("bge", "bde")
@@ -159,7 +159,8 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         "--updates",
         type=whole_number_type(1),
         metavar="N",
-        help="most training updates (default: 15000); training ends sooner when it no longer helps",
+        help="most training updates (default: 20000); training ends sooner once all weights are "
+        "nearly equal",
     )
     group.add_argument(
         "--seed",
@@ -230,12 +231,12 @@ def check_usage(args: argparse.Namespace, parser: argparse.ArgumentParser) -> No
         parser.error(f"{option} is for measurements; leave it out with --score bde")
 
 
-def _fit(args: argparse.Namespace, request: Request) -> DAGGFlowNet:
-    from dag_gfn.estimators import DAGGFlowNet
+def _fit(args: argparse.Namespace, request: Request) -> OrderGFlowNet:
+    from dag_gfn.estimators import OrderGFlowNet
 
     seed = secrets.randbits(32) if args.seed is None else args.seed
     chosen = {"n_samples": args.samples, "num_updates": args.updates}
-    estimator = DAGGFlowNet(
+    estimator = OrderGFlowNet(
         **request.model,
         progress=not args.quiet,
         random_state=seed,
@@ -245,7 +246,7 @@ def _fit(args: argparse.Namespace, request: Request) -> DAGGFlowNet:
 
 
 def _summary(
-    args: argparse.Namespace, request: Request, estimator: DAGGFlowNet, seconds: float
+    args: argparse.Namespace, request: Request, estimator: OrderGFlowNet, seconds: float
 ) -> dict[str, Any]:
     """Collect what it takes to repeat the run, and what it takes to judge it."""
     from dag_gfn.diagnostics import assess

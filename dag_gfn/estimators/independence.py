@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from dag_gfn.convergence import RHAT_LIMIT, convergence
 from dag_gfn.diagnostics import UntrustedPosteriorWarning, warn_if_untrusted
-from dag_gfn.estimators.flow import DAGGFlowNet
+from dag_gfn.estimators.order_flow import OrderGFlowNet
 from dag_gfn.mcmc import independence_metropolis
 from dag_gfn.posterior import Posterior
 from dag_gfn.scores import LocalScores
@@ -21,20 +21,21 @@ _NUM_CHAINS = 4
 _FEWEST_DRAWS = 40  # of all chains, for R-hat
 
 
-class IndependenceMCMC(DAGGFlowNet):
-    """Metropolis-Hastings chains that take the trajectories of a trained flow as proposals.
+class IndependenceMCMC(OrderGFlowNet):
+    """Metropolis-Hastings chains that take the draws of a trained flow as proposals.
 
-    Trains a `DAGGFlowNet` and lets its draws run through four chains, each of which accepts a draw
-    or stays where it is, so that the limit is the exact posterior and all draws weigh the same. A
-    chain that proposes whole graphs goes from mode to mode in one step; one that hardly ever
-    accepts tells that the flow is not good enough. See `dag_gfn.mcmc.independence_metropolis`.
+    Trains an `OrderGFlowNet` and lets its draws run through four chains, each of which accepts a
+    draw or stays where it is, so that the limit is the exact posterior and all draws weigh the
+    same. A chain that proposes whole graphs goes from mode to mode in one step; one that hardly
+    ever accepts tells that the flow is not good enough. See
+    `dag_gfn.mcmc.independence_metropolis`.
 
     Parameters
     ----------
     n_samples : int, default 10000
         Proposals; the first tenth of each chain is burn-in.
     **others
-        As of `DAGGFlowNet`.
+        As of `OrderGFlowNet`.
 
     Attributes
     ----------
@@ -48,7 +49,7 @@ class IndependenceMCMC(DAGGFlowNet):
     rhat_, ess_ : float
         The largest and the smallest of those.
     flow_, history_, scores_
-        As of `DAGGFlowNet`.
+        As of `OrderGFlowNet`.
 
     Examples
     --------

@@ -55,6 +55,8 @@ class OrderGFlowNet(PosteriorEstimator):
         At most.
     learning_rate : float, default 5e-3
         Of Muon, at its highest.
+    early_stopping : bool, default True
+        End when the weights are nearly equal.
     max_seconds : float, optional
         Train and draw for so long, compiling included; what is under way is finished. A fit that
         time has ended cannot be reproduced bit for bit.
@@ -105,6 +107,7 @@ class OrderGFlowNet(PosteriorEstimator):
         batch_size: int = 64,
         num_updates: int = 20_000,
         learning_rate: float = 5e-3,
+        early_stopping: bool = True,
         max_seconds: float | None = None,
         max_candidates: int = 14,
         n_samples: int = 10_000,
@@ -122,6 +125,7 @@ class OrderGFlowNet(PosteriorEstimator):
         self.batch_size = batch_size
         self.num_updates = num_updates
         self.learning_rate = learning_rate
+        self.early_stopping = early_stopping
         self.max_seconds = max_seconds
         self.max_candidates = max_candidates
         self.n_samples = n_samples
@@ -130,10 +134,15 @@ class OrderGFlowNet(PosteriorEstimator):
         self.random_state = random_state
 
     def _infer(self, scores: LocalScores) -> None:
+        self._train(scores)
+        warn_if_untrusted(self.posterior_, stacklevel=4)
+
+    def _train(self, scores: LocalScores) -> int:
+        """Train the flow and draw from it; return a seed for what comes next."""
         from dag_gfn.orderflow import OrderSettings, draw_order_posterior, fit_order_flow
 
         rng = check_random_state(self.random_state)
-        train_seed, draw_seed = (int(rng.randint(2**31 - 1)) for _ in range(2))
+        train_seed, draw_seed, next_seed = (int(rng.randint(2**31 - 1)) for _ in range(3))
         # Drawing takes a few seconds at most, and its programs are compiled after the training.
         seconds = None if self.max_seconds is None else 0.95 * self.max_seconds
         self.flow_: OrderFlow = fit_order_flow(
@@ -141,6 +150,7 @@ class OrderGFlowNet(PosteriorEstimator):
             OrderSettings(width=int(self.width), batch_size=int(self.batch_size)),
             num_updates=self.num_updates,
             learning_rate=self.learning_rate,
+            early_stopping=self.early_stopping,
             max_seconds=seconds,
             max_candidates=self.max_candidates,
             seed=train_seed,
@@ -149,7 +159,7 @@ class OrderGFlowNet(PosteriorEstimator):
         )
         self.history_ = self.flow_.history
         self.posterior_ = draw_order_posterior(self.flow_, scores, self.n_samples, seed=draw_seed)
-        warn_if_untrusted(self.posterior_, stacklevel=4)
+        return next_seed
 
     def sample(self, n_samples: int, random_state: Any = None) -> Posterior:
         """Draw a fresh weighted posterior from the trained sampler.

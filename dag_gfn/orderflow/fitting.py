@@ -39,6 +39,8 @@ _COOL_DOWN = 0.5  # last share of a run, in which it falls to zero
 # Mean absolute deviation of the log-weights below which balance counts in full; above, it counts
 # with the inverse square, as its gradients are noisier by the square.
 _NEAR = 0.3
+# An efficiency, and looks in a row that must show it before training comes to its end.
+_GOOD, _GOOD_LOOKS = 0.99, 3
 _NUM_CHAINS = 16
 _BURN_IN = 1_000  # steps of each chain, times the number of variables
 _THIN = 25  # steps between draws of a chain, times the number of variables
@@ -65,6 +67,7 @@ def fit_order_flow(
     *,
     num_updates: int = 20_000,
     learning_rate: float = 5e-3,
+    early_stopping: bool = True,
     max_seconds: float | None = None,
     max_candidates: int = 14,
     seed: int = 0,
@@ -75,7 +78,9 @@ def fit_order_flow(
 
     Sixteen structure chains walk on while the network learns: before each chunk of 200 updates they
     bring 4 096 graphs, and the newest 65 536 are learned from. The learning rate rises over 200
-    updates, stays, and falls linearly to zero over the last half of the run.
+    updates, stays, and falls linearly to zero over the last half of the run. With
+    ``early_stopping`` the fall begins as soon as three looks in a row, of 1 024 draws each, have an
+    effective sample size of at least 99 % of the draws.
 
     Parameters
     ----------
@@ -86,6 +91,7 @@ def fit_order_flow(
         At most so many.
     learning_rate : float
         Of Muon, at its highest.
+    early_stopping : bool
     max_seconds : float, optional
         Wall time that all of this is to take at most, compiling included; a chunk that has begun is
         finished.
@@ -134,18 +140,18 @@ def fit_order_flow(
     # The ring is full from the start, with copies, since a program is compiled for one shape.
     orders = np.tile(canonical_orders(graphs, rank), (4, 1))
     rows: list[dict[str, float]] = []
-    done, balance = 0, 0.0
+    done, last, balance = 0, num_updates, 0.0
     with tqdm(total=num_updates, unit="update", disable=not progress) as bar:
-        while done < num_updates:
+        while done < last:
             elapsed = time.perf_counter() - begin
             share_of_time = 0.0 if max_seconds is None else elapsed / max_seconds
             if share_of_time >= 1.0 and rows:
                 break
-            size = min(CHUNK, num_updates - done)
+            size = min(CHUNK, last - done)
             # A short last chunk would be compiled anew; updates at rate zero change little.
             rates = np.zeros(CHUNK, np.float32)
             rates[:size] = learning_rate * _schedule(
-                np.arange(done, done + size), num_updates, share_of_time
+                np.arange(done, done + size), last, share_of_time
             )
             draws = explore()
             highest = max(highest, float(draws.log_scores.max()))
@@ -168,6 +174,8 @@ def fit_order_flow(
             bar.set_postfix_str(f"log-weight sd {rows[-1]['log_weight_std']:.3g}")
             if callback is not None:
                 callback(rows[-1])
+            if early_stopping and _is_good(rows):
+                bar.total = last = min(last, int(done / (1.0 - _COOL_DOWN)))
     return OrderFlow(sums, space, settings, state.params, pd.DataFrame(rows), highest)
 
 
@@ -187,9 +195,14 @@ def _graphs(draws: Draws) -> np.ndarray:
     return draws.adjacency.reshape(-1, d, d)
 
 
-def _schedule(update: np.ndarray, num_updates: int, share_of_time: float) -> np.ndarray:
+def _is_good(rows: list[dict[str, float]]) -> bool:
+    looks = [row["efficiency"] for row in rows[-_GOOD_LOOKS:]]
+    return len(looks) == _GOOD_LOOKS and min(looks) >= _GOOD
+
+
+def _schedule(update: np.ndarray, last: int, share_of_time: float) -> np.ndarray:
     rising = (update + 1) / _WARM_UP
-    share_done = np.maximum(update / num_updates, share_of_time)
+    share_done = np.maximum(update / last, share_of_time)
     return np.minimum(1.0, np.minimum(rising, (1.0 - share_done) / _COOL_DOWN))
 
 

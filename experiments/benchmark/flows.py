@@ -122,6 +122,7 @@ def _orders(study: str, config: Config) -> OrderGFlowNet:
     return OrderGFlowNet(
         standardize=True,
         num_updates=config.orders_updates,
+        early_stopping=False,
         n_samples=config.orders_draws,
         max_seconds=config.orders_seconds[study],
     )

@@ -1,14 +1,16 @@
-"""How the flow over canonical orders fares where exact sums are out of reach.
+"""How the flow over canonical orders fares on larger tables, and beside other samplers.
 
-    .venv/bin/python experiments/scaling/run.py [--only cost alarm large]
+    .venv/bin/python experiments/scaling/run.py [--only cost alarm large race]
 
-Every run has a process of its own; results of other studies are kept in results.jsonl, from which
-the tables of README.md are made.
+Every run has a process of its own; results of other runs are kept in results.jsonl, from which the
+tables and the picture of README.md are made. `race` runs the packages sumu and dibs-lib too where
+they are installed (the extra `peers`).
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import multiprocessing
 import resource
@@ -22,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 import dag_gfn as dg
+from dag_gfn.comparison.reference import marginals_of
 from dag_gfn.diagnostics import UntrustedPosteriorWarning
 
 FOLDER = Path(__file__).parent
@@ -29,6 +32,18 @@ RESULTS, README = FOLDER / "results.jsonl", FOLDER / "README.md"
 COST_VARIABLES = (5, 10, 20, 37, 50, 100)
 LARGE = ((50, 100), (50, 1000), (100, 100), (100, 1000))  # variables, rows
 ALARM_SECONDS, ALARM_CHAIN_SECONDS, LARGE_SECONDS = 240.0, 240.0, 240.0
+RACE_ROWS = (100, 1000)
+# Seconds that each sampler is given, in runs of their own.
+RACE: dict[str, tuple[float, ...]] = {
+    "OrderGFlowNet": (12.0, 25.0, 50.0, 100.0),
+    "StructureMCMC": (0.5, 2.0, 8.0, 32.0),
+    "PartitionMCMC": (4.0, 16.0, 64.0),
+    "DAGGFlowNet": (100.0,),
+    "SumuGadget": (30.0, 100.0),
+    "MarginalDiBS": (100.0,),
+}
+PEERS = {"SumuGadget": "sumu", "MarginalDiBS": "dibs"}  # and the package that each needs
+RACE_LIMIT = 0.05  # the edge error to be reached first
 
 Row = dict[str, Any]
 
@@ -65,7 +80,8 @@ def cost(d: int) -> Row:
         simulation(d, 100)[0], standardize=True, max_parents=None if d <= 20 else 5
     )
     begin = time.perf_counter()
-    space = order_space(parent_sums(candidate_table(scores)), np.arange(d, dtype=np.int32))
+    rank = np.arange(d, dtype=np.int32)
+    space = order_space(parent_sums(candidate_table(scores)), rank)
     tables = time.perf_counter() - begin
     settings = OrderSettings()
     state = init(space, settings, jax.random.key(0))
@@ -98,6 +114,7 @@ def alarm() -> Row:
         dg.OrderGFlowNet(
             max_seconds=ALARM_SECONDS,
             num_updates=10**6,
+            early_stopping=False,
             n_samples=50_000,
             progress=False,
             random_state=0,
@@ -126,7 +143,9 @@ def large(d: int, rows: int) -> Row:
     scores = dg.local_scores(table, standardize=True, max_parents=5)
     result: Row = {"variables": d, "rows": rows}
     for name, estimator in {
-        "flow": dg.OrderGFlowNet(max_seconds=LARGE_SECONDS, num_updates=10**6),
+        "flow": dg.OrderGFlowNet(
+            max_seconds=LARGE_SECONDS, num_updates=10**6, early_stopping=False
+        ),
         "partition": dg.PartitionMCMC(max_seconds=LARGE_SECONDS),
     }.items():
         estimator.set_params(progress=False, random_state=0)
@@ -145,21 +164,96 @@ def large(d: int, rows: int) -> Row:
     return result
 
 
-STUDIES: dict[str, tuple[Callable[..., Row], list[tuple[int, ...]]]] = {
+def race(rows: int, name: str, seconds: float) -> Row:
+    """Fit 20 variables in a given time, from the table on, and compare with the exact posterior."""
+    from dag_gfn.comparison.peers import MarginalDiBS, SumuGadget
+
+    table, _ = simulation(20, rows)
+    exact = _exact_marginals(rows)
+    peers = {"SumuGadget": SumuGadget, "MarginalDiBS": MarginalDiBS}
+    make = peers[name] if name in peers else getattr(dg, name)
+    settings = {"standardize": True, "prior": "fair", "max_seconds": seconds}
+    if name == "OrderGFlowNet":
+        settings |= {"num_updates": 10**6, "early_stopping": False, "n_samples": 50_000}
+    estimator = make(**settings, progress=False, random_state=0)
+    begin = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UntrustedPosteriorWarning)
+        try:
+            estimator.fit(table)
+        except RuntimeError as refusal:  # of DiBS, where all particles have a cycle
+            return {"rows": rows, "sampler": name, "seconds": seconds, "refusal": str(refusal)}
+    return {
+        "rows": rows,
+        "sampler": name,
+        "seconds": time.perf_counter() - begin,
+        "edge_error": dg.metrics.edge_error(marginals_of(estimator), exact).max,
+    }
+
+
+def _exact_marginals(rows: int) -> pd.DataFrame:
+    """Read the exact edge marginals of a table of the race, or sum them once for all runs."""
+    stored = FOLDER / "exact" / f"gaussian20_{rows}.csv"
+    if not stored.exists():
+        exact = dg.ExactPosterior(standardize=True, prior="fair", n_samples=1, progress=False)
+        stored.parent.mkdir(exist_ok=True)
+        exact.fit(simulation(20, rows)[0]).edge_marginals_.to_csv(stored)
+    return pd.read_csv(stored, index_col=0)
+
+
+def _race_cases() -> list[tuple[int | str | float, ...]]:
+    return [
+        (rows, name, seconds)
+        for rows in RACE_ROWS
+        for name, budgets in RACE.items()
+        if name not in PEERS or importlib.util.find_spec(PEERS[name])
+        for seconds in budgets
+    ]
+
+
+def draw_race(rows: list[Row]) -> None:
+    """Draw the largest edge error over time, a panel for each table."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    frame = pd.DataFrame(rows)
+    frame = frame[frame["edge_error"].notna()]
+    figure, panels = plt.subplots(1, len(RACE_ROWS), figsize=(11, 4.2), sharey=True)
+    for axes, num_rows in zip(panels, RACE_ROWS, strict=True):
+        for position, name in enumerate(RACE):
+            runs = frame[(frame["sampler"] == name) & (frame["rows"] == num_rows)]
+            runs = runs.sort_values("seconds")
+            axes.plot(
+                runs["seconds"], runs["edge_error"], "o-", color=f"C{position}", label=name, ms=4
+            )
+        axes.axhline(RACE_LIMIT, color="0.5", linestyle=":", linewidth=1)
+        axes.set(xscale="log", yscale="log", title=f"20 variables, {num_rows} rows")
+        axes.set_xlabel("seconds from the table to the posterior")
+    panels[0].set_ylabel("largest error of an edge marginal")
+    panels[0].legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    figure.savefig(FOLDER / "error_over_time.png", dpi=150)
+    plt.close(figure)
+
+
+STUDIES: dict[str, tuple[Callable[..., Row], list[tuple[Any, ...]]]] = {
     "cost": (cost, [(d,) for d in COST_VARIABLES]),
     "alarm": (alarm, [()]),
     "large": (large, list(LARGE)),
+    "race": (race, _race_cases()),
 }
 
 
-def _measured(study: str, case: tuple[int, ...], pipe: Any) -> None:
-    row = {"study": study, **STUDIES[study][0](*case)}
+def _measured(study: str, case: tuple[Any, ...], pipe: Any) -> None:
+    row = {"study": study, "case": case, **STUDIES[study][0](*case)}
     # Linux counts the largest resident size in KiB.
     row["memory_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     pipe.send(row)
 
 
-def measured(study: str, case: tuple[int, ...]) -> Row:
+def measured(study: str, case: tuple[Any, ...]) -> Row:
     """Run one case in a fresh process."""
     context = multiprocessing.get_context("spawn")
     receiving, sending = context.Pipe(duplex=False)
@@ -174,13 +268,16 @@ def measured(study: str, case: tuple[int, ...]) -> Row:
 
 def markdown(rows: Iterable[Row]) -> str:
     """Return rows as a Markdown table."""
-    frame = pd.DataFrame(rows).drop(columns="study")
+    frame = pd.DataFrame(rows).drop(columns=["study", "case"], errors="ignore")
     lines = [
         "| " + " | ".join(name.replace("_", " ") for name in frame.columns) + " |",
         "| " + " | ".join("---" for _ in frame.columns) + " |",
     ]
     for values in frame.itertuples(index=False):
-        cells = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in values)
+        cells = (
+            "" if pd.isna(value) else f"{value:.4g}" if isinstance(value, float) else str(value)
+            for value in values
+        )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -190,10 +287,10 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=STUDIES, default=list(STUDIES))
     args = parser.parse_args()
     for study in args.only:
-        kept = [row for row in _stored() if row["study"] != study]
         for case in STUDIES[study][1]:
             row = measured(study, case)
             print(row, flush=True)
+            kept = [old for old in _stored() if (old["study"], *old["case"]) != (study, *case)]
             kept.append(row)
             RESULTS.write_text("".join(json.dumps(one) + "\n" for one in kept), encoding="utf-8")
             _write_tables()
@@ -214,6 +311,8 @@ def _write_tables() -> None:
             after = rest.split(f"<!-- end {study} -->")[1]
             table = markdown(rows)
             text = f"{before}<!-- begin {study} -->\n{table}\n<!-- end {study} -->{after}"
+            if study == "race":
+                draw_race(rows)
     README.write_text(text, encoding="utf-8")
 
 

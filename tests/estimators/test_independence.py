@@ -16,14 +16,7 @@ from dag_gfn.diagnostics import UntrustedPosteriorWarning
 jax.config.update("jax_disable_most_optimizations", True)
 
 # The sizes of the tests of all estimators, since each other one is compiled anew.
-TINY = {
-    "window": 2,
-    "num_environments": 2,
-    "batch_size": 2,
-    "num_updates": 1,
-    "n_samples": 256,
-    "progress": False,
-}
+TINY = {"width": 4, "batch_size": 4, "num_updates": 1, "n_samples": 256, "progress": False}
 
 
 def measurements(d: int = 3) -> pd.DataFrame:
@@ -55,7 +48,7 @@ def test_scikit_learn(estimator, check):
 
 @pytest.fixture(scope="module")
 def fitted() -> dg.IndependenceMCMC:
-    model = dg.IndependenceMCMC(**TINY | {"num_updates": 250, "n_samples": 20_000}, random_state=0)
+    model = dg.IndependenceMCMC(**TINY | {"num_updates": 200, "n_samples": 20_000}, random_state=0)
     return model.fit(measurements())
 
 
@@ -72,7 +65,7 @@ def test_chains_correct_what_the_flow_gets_wrong(fitted):
 
 
 def test_the_flow_is_that_of_the_flow_estimator(fitted):
-    flow = dg.DAGGFlowNet(**fitted.get_params()).fit(measurements())
+    flow = dg.OrderGFlowNet(**fitted.get_params()).fit(measurements())
     np.testing.assert_array_equal(flow.posterior_.adjacency, fitted.proposals_.adjacency)
     np.testing.assert_array_equal(flow.posterior_.log_weights, fitted.proposals_.log_weights)
 

@@ -15,22 +15,12 @@ from dag_gfn.orderflow import (
     order_log_prob,
 )
 from dag_gfn.orderflow.training import init
-from dag_gfn.scores import LocalScores, local_scores
-
-jax.config.update("jax_disable_most_optimizations", True)
 
 SETTINGS = OrderSettings(width=16, batch_size=32)
 
 
-def scores_of(d: int, **constraints) -> LocalScores:
-    values = np.random.default_rng(d).normal(size=(30, d))
-    for j in range(1, d):
-        values[:, j] += values[:, j - 1]
-    return local_scores(values, **constraints)
-
-
 @pytest.fixture(scope="module")
-def trained():
+def trained(scores_of):
     scores = scores_of(4)
     return scores, fit_order_flow(scores, SETTINGS, num_updates=1000, seed=0)
 
@@ -75,7 +65,7 @@ def test_training_approaches_the_posterior(trained):
     assert total_variation(flow.params) < 0.05 < total_variation(untrained)
 
 
-def test_weights_correct_what_training_has_left():
+def test_weights_correct_what_training_has_left(scores_of):
     scores = scores_of(4)
     flow = fit_order_flow(scores, SETTINGS, num_updates=200, seed=0)
     draws = draw_order_posterior(flow, scores, 20_000, seed=2)
@@ -89,7 +79,7 @@ def test_weights_correct_what_training_has_left():
     "constraints",
     [{"max_parents": 1}, {"required_edges": [(2, 0)], "forbidden_edges": [(0, 1), (3, 1)]}],
 )
-def test_constraints_hold_and_leave_the_restricted_posterior(constraints):
+def test_constraints_hold_and_leave_the_restricted_posterior(scores_of, constraints):
     scores = scores_of(4, **constraints)
     flow = fit_order_flow(scores, SETTINGS, num_updates=400, seed=0)
     draws = draw_order_posterior(flow, scores, 4_000, seed=0)
@@ -103,7 +93,20 @@ def test_constraints_hold_and_leave_the_restricted_posterior(constraints):
     assert abs(draws.log_evidence - exact) < 5 * draws.log_evidence_standard_error + 1e-6
 
 
-def test_a_seed_reproduces_a_run():
+def test_training_ends_soon_once_the_weights_are_nearly_equal(scores_of):
+    patient, quick = (
+        fit_order_flow(scores_of(3), SETTINGS, num_updates=3000, early_stopping=early, seed=0)
+        for early in (False, True)
+    )
+    assert patient.history["update"].iloc[-1] == 3000
+    good = quick.history["efficiency"] >= 0.99
+    first = next(row for row in range(2, len(good)) if good[row - 2 : row + 1].all())
+    # As much again, in which the rate falls to zero.
+    assert len(quick.history) == 2 * (first + 1) < len(patient.history)
+    assert np.array_equal(quick.history["loss"][: first + 1], patient.history["loss"][: first + 1])
+
+
+def test_a_seed_reproduces_a_run(scores_of):
     scores = scores_of(3)
     one, same, other = (
         fit_order_flow(scores, SETTINGS, num_updates=200, seed=seed) for seed in (0, 0, 1)
@@ -113,7 +116,7 @@ def test_a_seed_reproduces_a_run():
     assert one.history.loc[0, "loss"] != other.history.loc[0, "loss"]
 
 
-def test_candidates_that_are_too_few_lead_to_dead_ends_that_do_not_count():
+def test_candidates_that_are_too_few_lead_to_dead_ends_that_do_not_count(scores_of):
     scores = scores_of(8)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dag_gfn.mcmc.candidates.MAX_TABLE_ENTRIES", 8 * 2**6)

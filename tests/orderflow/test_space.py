@@ -21,15 +21,7 @@ from dag_gfn.orderflow.space import (
     rank_by_degree,
     step,
 )
-from dag_gfn.scores import LocalScores, local_scores
-
-
-def scores_of(d: int, **constraints) -> LocalScores:
-    values = np.random.default_rng(d).normal(size=(30, d))
-    for j in range(1, d):
-        values[:, j] += values[:, j - 1]
-    return local_scores(values, **constraints)
-
+from dag_gfn.scores import LocalScores
 
 RANK = np.array([2, 0, 3, 1], np.int32)
 
@@ -58,7 +50,7 @@ CONSTRAINTS = [
 
 
 @pytest.mark.parametrize("constraints", CONSTRAINTS, ids=["free", "in-degree", "edges"])
-def test_the_mass_of_an_order_sums_over_the_graphs_that_have_it(constraints):
+def test_the_mass_of_an_order_sums_over_the_graphs_that_have_it(scores_of, constraints):
     scores = scores_of(4, **constraints)
     graphs = all_dags(4)
     log_scores = scores.log_score(graphs)
@@ -98,7 +90,7 @@ def test_variables_are_ranked_by_their_edges():
     np.testing.assert_array_equal(rank_by_degree(graphs), [3, 2, 0, 1])
 
 
-def test_masks_are_those_of_the_candidate_table():
+def test_masks_are_those_of_the_candidate_table(scores_of):
     sums = parent_sums(candidate_table(scores_of(4)))
     values = bit_values(sums)
     for child in range(4):
