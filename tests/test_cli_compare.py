@@ -90,4 +90,4 @@ def test_options_that_do_not_go_together_end_the_process(table):
 
 def test_defaults():
     args = build_parser().parse_args(["compare", "--dataset", "sachs"])
-    assert (args.methods, args.budget) == ("flow,structure,partition", "60s")
+    assert (args.methods, args.budget) == ("order_flow,structure,partition", "60s")

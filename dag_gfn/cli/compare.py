@@ -48,7 +48,7 @@ methods: {methods}"""
 
 _EPILOG = """\
 examples:
-  dag-gfn compare --dataset sachs --log --standardize --methods flow,structure,partition
+  dag-gfn compare --dataset sachs --log --standardize --methods order_flow,structure,partition
   dag-gfn compare table.csv --methods exact,structure,bootstrap_ges --budget 2min --output run
 
 results in the output folder:
@@ -80,7 +80,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the run")
     group.add_argument(
         "--methods",
-        default="flow,structure,partition",
+        default="order_flow,structure,partition",
         metavar="NAME,NAME",
         help="which methods, separated by commas (default: %(default)s)",
     )

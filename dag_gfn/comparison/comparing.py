@@ -102,7 +102,11 @@ class Comparison:
 
 def compare(
     table: pd.DataFrame | ArrayLike,
-    methods: Iterable[str | tuple[str, PosteriorEstimator]] = ("flow", "structure", "partition"),
+    methods: Iterable[str | tuple[str, PosteriorEstimator]] = (
+        "order_flow",
+        "structure",
+        "partition",
+    ),
     *,
     budget: str | float = "60s",
     score: Any = "bge",
@@ -126,11 +130,11 @@ def compare(
     ----------
     table : DataFrame or array [n, d]
     methods : iterable of str or (str, estimator)
-        Names of `dag_gfn.comparison.METHODS`: "flow", "independence" (chains with the flow as their
-        proposal), "structure", "order", "partition", "order_flow" (a flow over canonical orders),
-        "exact", "bootstrap_ges", "bootstrap_pc", and the peers "sumu" and "dibs" where they are
-        installed. Or pairs of a name of your own and an estimator; its score and prior are not
-        looked at.
+        Names of `dag_gfn.comparison.METHODS`: "order_flow" (a flow over canonical orders), "flow"
+        (one over edges), "independence" (chains with the flow over orders as their proposal),
+        "structure", "order", "partition", "exact", "bootstrap_ges", "bootstrap_pc", and the peers
+        "sumu" and "dibs" where they are installed. Or pairs of a name of your own and an estimator;
+        its score and prior are not looked at.
     budget : str or float, default "60s"
         Time for each method: seconds, or "60s", "2min", "1h".
     score, prior, standardize, max_parents, score_params, prior_params

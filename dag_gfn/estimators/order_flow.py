@@ -24,7 +24,7 @@ __all__ = ["OrderGFlowNet"]
 
 
 class OrderGFlowNet(PosteriorEstimator):
-    """Posterior over DAGs by a flow over canonical orders: the sampler for ten variables and more.
+    """Posterior over DAGs by a flow over canonical orders, with importance weights.
 
     A graph is built one variable at a time, together with all its parents, in the one topological
     order that takes the first column it can at every place. It then has a single trajectory, no
