@@ -141,11 +141,13 @@ def fit_order_flow(
     orders = np.tile(canonical_orders(graphs, rank), (4, 1))
     rows: list[dict[str, float]] = []
     done, last, balance = 0, num_updates, 0.0
+    ready = time.perf_counter()
+    seconds = np.inf if max_seconds is None else max(max_seconds - (ready - begin), 1e-3)
     with tqdm(total=num_updates, unit="update", disable=not progress) as bar:
         while done < last:
-            elapsed = time.perf_counter() - begin
-            share_of_time = 0.0 if max_seconds is None else elapsed / max_seconds
-            if share_of_time >= 1.0 and rows:
+            # The first chunk trains at full rate, however long it took to get here.
+            share_of_time = (time.perf_counter() - ready) / seconds if rows else 0.0
+            if share_of_time >= 1.0:
                 break
             size = min(CHUNK, last - done)
             # A short last chunk would be compiled anew; updates at rate zero change little.

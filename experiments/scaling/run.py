@@ -311,7 +311,7 @@ def _write_tables() -> None:
             after = rest.split(f"<!-- end {study} -->")[1]
             table = markdown(rows)
             text = f"{before}<!-- begin {study} -->\n{table}\n<!-- end {study} -->{after}"
-            if study == "race":
+            if study == "race" and {row["rows"] for row in rows} == set(RACE_ROWS):
                 draw_race(rows)
     README.write_text(text, encoding="utf-8")
 
