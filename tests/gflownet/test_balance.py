@@ -16,10 +16,7 @@ from dag_gfn.gflownet.generic import (
     init,
     train,
 )
-from dag_gfn.gflownet.spaces.binary import binary_vectors
-from dag_gfn.gflownet.spaces.edges import dag_edges
-from dag_gfn.gflownet.spaces.hypergrid import hypergrid
-from dag_gfn.gflownet.spaces.sequences import sequences
+from dag_gfn.gflownet.spaces import binary_vectors, dag_edges, hypergrid, sequences
 from dag_gfn.scores import local_scores
 
 

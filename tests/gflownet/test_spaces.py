@@ -8,11 +8,7 @@ import numpy as np
 import pytest
 
 from dag_gfn.gflownet.enumeration import enumerate_states, terminal_log_prob
-from dag_gfn.gflownet.spaces.base import Space
-from dag_gfn.gflownet.spaces.binary import binary_vectors
-from dag_gfn.gflownet.spaces.edges import dag_edges
-from dag_gfn.gflownet.spaces.hypergrid import hypergrid
-from dag_gfn.gflownet.spaces.sequences import sequences
+from dag_gfn.gflownet.spaces import SPACES, binary_vectors, dag_edges, hypergrid, sequences
 from dag_gfn.graphs import all_dags
 from dag_gfn.scores import local_scores
 
@@ -21,33 +17,38 @@ def number_of_ones(tokens: jax.Array) -> jax.Array:
     return (tokens == 1).sum(axis=1).astype(jnp.float32)
 
 
-def dags(**constraints) -> Space:
+def scores(**constraints):
     values = np.random.default_rng(0).normal(size=(30, 3))
     values[:, 1] += values[:, 0]
-    return dag_edges(local_scores(values, **constraints))
+    return local_scores(values, **constraints)
 
 
-# The number of states, of terminal ones, and of ways to stop at one.
-SPACES = {
-    "hypergrid": (lambda: hypergrid(2, 5), 25, 25),
-    "left to right": (lambda: sequences(3, 2, number_of_ones), 15, 8),
-    "both ends": (lambda: sequences(3, 2, number_of_ones, both_ends=True), 15, 8),
-    "binary vectors": (lambda: binary_vectors(3, number_of_ones), 27, 8),
-    "graphs": (dags, 25, 25),
+# Of which entry of the registry, made how, with how many states, of which how many may stop.
+EXAMPLES = {
+    "hypergrid": ("hypergrid", lambda make: make(2, 5), 25, 25),
+    "left to right": ("sequences", lambda make: make(3, 2, number_of_ones), 15, 8),
+    "both ends": ("sequences", lambda make: make(3, 2, number_of_ones, both_ends=True), 15, 8),
+    "binary vectors": ("binary_vectors", lambda make: make(3, number_of_ones), 27, 8),
+    "graphs": ("dags", lambda make: make(scores()), 25, 25),
     # Of the 25 graphs, those with the edge from 0 to 2 and without that from 1 to 2.
     "constrained graphs": (
-        lambda: dags(required_edges=[(0, 2)], forbidden_edges=[(1, 2)]),
+        "dags",
+        lambda make: make(scores(required_edges=[(0, 2)], forbidden_edges=[(1, 2)])),
         5,
         5,
     ),
 }
 
 
-@pytest.fixture(params=SPACES, scope="module")
+@pytest.fixture(params=EXAMPLES, scope="module")
 def listed(request):
-    make, num_states, num_terminal = SPACES[request.param]
-    space = make()
+    entry, example, num_states, num_terminal = EXAMPLES[request.param]
+    space = example(SPACES[entry])
     return space, enumerate_states(space), num_states, num_terminal
+
+
+def test_every_space_has_an_example():
+    assert {entry for entry, *_ in EXAMPLES.values()} == set(SPACES)
 
 
 def at(states, rows):
@@ -102,11 +103,10 @@ def test_the_reward_of_the_hypergrid_is_that_of_the_paper():
 
 
 def test_the_reward_of_a_graph_is_its_score():
-    scores = local_scores(np.random.default_rng(1).normal(size=(20, 3)))
-    found = enumerate_states(dag_edges(scores))
+    found = enumerate_states(dag_edges(scores()))
     graphs = np.asarray(found.states.adjacency, np.int8)
     assert {graph.tobytes() for graph in graphs} == {graph.tobytes() for graph in all_dags(3)}
-    expected = scores.log_score(graphs) - scores.log_score(graphs[:1])
+    expected = scores().log_score(graphs) - scores().log_score(graphs[:1])
     np.testing.assert_allclose(found.log_reward, expected, atol=1e-4)
 
 
