@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -45,6 +48,18 @@ def listed(request):
     entry, example, num_states, num_terminal = EXAMPLES[request.param]
     space = example(SPACES[entry])
     return space, enumerate_states(space), num_states, num_terminal
+
+
+def test_the_example_in_the_guide_is_a_space():
+    guide = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    names: dict[str, object] = {}
+    exec(re.search(r"^```python\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)[1], names)
+    space = names["subsets"](4, 2, number_of_ones)
+    found = enumerate_states(space)
+    assert len(found.depth) == 1 + 4 + 6
+    assert np.isfinite(found.log_reward).sum() == 6
+    before = space.undo(at(found.states, found.target), jnp.asarray(found.action, jnp.int32))
+    np.testing.assert_array_equal(before, at(found.states, found.source))
 
 
 def test_every_space_has_an_example():
