@@ -93,8 +93,8 @@ def fit_order_flow(
         Of Muon, at its highest.
     early_stopping : bool
     max_seconds : float, optional
-        Wall time that all of this is to take at most, compiling included; a chunk that has begun is
-        finished.
+        Wall time that all of this is to take, compiling included; a chunk that has begun is
+        finished, and the first is always begun.
     max_candidates : int
         Candidate parents of a variable where there are too many variables for all to be, see
         `dag_gfn.mcmc.candidates.candidate_table`. The posterior is then that of graphs with
@@ -141,12 +141,16 @@ def fit_order_flow(
     orders = np.tile(canonical_orders(graphs, rank), (4, 1))
     rows: list[dict[str, float]] = []
     done, last, balance = 0, num_updates, 0.0
-    ready = time.perf_counter()
-    seconds = np.inf if max_seconds is None else max(max_seconds - (ready - begin), 1e-3)
+    ready = began = time.perf_counter()
+    seconds = np.inf if max_seconds is None else max_seconds - (ready - begin)
     with tqdm(total=num_updates, unit="update", disable=not progress) as bar:
         while done < last:
-            # The first chunk trains at full rate, however long it took to get here.
-            share_of_time = (time.perf_counter() - ready) / seconds if rows else 0.0
+            now = time.perf_counter()
+            # The first chunk compiles: the second is the first that tells how long one takes.
+            chunk_seconds = now - began if len(rows) > 1 else 0.0
+            began = now
+            # It trains at full rate, however long it took to get here.
+            share_of_time = (now - ready) / max(seconds - chunk_seconds, 1e-3) if rows else 0.0
             if share_of_time >= 1.0:
                 break
             size = min(CHUNK, last - done)
