@@ -38,7 +38,6 @@ RACE: dict[str, tuple[float, ...]] = {
     "OrderGFlowNet": (12.0, 25.0, 50.0, 100.0),
     "StructureMCMC": (0.5, 2.0, 8.0, 32.0),
     "PartitionMCMC": (4.0, 16.0, 64.0),
-    "DAGGFlowNet": (100.0,),
     "SumuGadget": (30.0, 100.0),
     "MarginalDiBS": (100.0,),
 }
