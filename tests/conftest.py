@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,13 +11,19 @@ import pytest
 os.environ.setdefault("MPLBACKEND", "agg")
 
 
+_MAPS = Path("/proc/self/maps")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _forget_compiled_programs() -> Iterator[None]:
-    """Free what a file of tests has compiled.
+    """Free what the tests have compiled before it is too much.
 
-    Every program holds memory maps, of which a process may have 65 530; compiling one more ends the
-    process without a word of why.
+    Every program holds memory maps, of which Linux lets a process have 65 530; compiling one more
+    ends the process without a word of why. Files of tests share programs, hence not after each.
     """
     yield
-    if "jax" in sys.modules:
-        sys.modules["jax"].clear_caches()
+    if "jax" in sys.modules and _MAPS.exists():
+        with _MAPS.open(encoding="utf-8") as lines:
+            num_maps = sum(1 for _ in lines)
+        if num_maps > 20_000:
+            sys.modules["jax"].clear_caches()
