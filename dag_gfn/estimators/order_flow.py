@@ -27,11 +27,12 @@ class OrderGFlowNet(PosteriorEstimator):
     """Posterior over DAGs by a flow over canonical orders, with importance weights.
 
     A graph is built one variable at a time, together with all its parents, in the one topological
-    order that takes the first column it can at every place. It then has a single trajectory, no
-    edge can close a cycle, and given the order the parent sets have exact probabilities, so that
-    the network has to learn the next variable alone. It learns it from graphs that Markov chains
-    bring (maximum likelihood on trajectories to draws from the posterior), and every graph it then
-    draws carries an importance weight, which corrects what training has left.
+    order that at every place takes the variable with the fewest edges it can. It then has a single
+    trajectory, no edge can close a cycle, and given the order the parent sets have exact
+    probabilities, so that the network has to learn the next variable alone. It learns it from
+    graphs that Markov chains bring (maximum likelihood on trajectories to draws from the
+    posterior), and every graph it then draws carries an importance weight, which corrects what
+    training has left.
 
     Where chains do not mix, the flow misses what they miss: compare with another method.
 

@@ -144,11 +144,7 @@ def roll_out(
         action = jnp.where(going, action, space.num_actions).astype(jnp.int32)
         moves = action < space.num_actions
         moved = space.step(states, jnp.where(moves, action, 0))
-        after = jax.tree.map(
-            lambda new, old: jnp.where(moves.reshape(-1, *[1] * (new.ndim - 1)), new, old),
-            moved,
-            states,
-        )
+        after = _chosen_rows(moves, moved, states)
         return (after, moves), (states, action, going)
 
     start = space.initial(batch_size), jnp.ones(batch_size, bool)
@@ -195,6 +191,15 @@ def _chosen(values: jax.Array, action: jax.Array) -> jax.Array:
     return jnp.take_along_axis(values, action[..., None], axis=-1)[..., 0]
 
 
+def _chosen_rows(chosen: jax.Array, new: Any, old: Any) -> Any:
+    """Return the new states where they are chosen, bool [B], and the old ones elsewhere."""
+    return jax.tree.map(
+        lambda one, other: jnp.where(chosen.reshape(-1, *[1] * (one.ndim - 1)), one, other),
+        new,
+        old,
+    )
+
+
 def _log_inflow(space: Space, settings: GenericSettings, params: Any, states: Any) -> jax.Array:
     """Return the log of the sum of the edge flows into each state, float32 [B]."""
     possible = space.backward_mask(states)
@@ -202,11 +207,7 @@ def _log_inflow(space: Space, settings: GenericSettings, params: Any, states: An
     actions = jnp.tile(jnp.arange(space.num_actions, dtype=jnp.int32), batch_size)
     repeated = jax.tree.map(lambda leaf: jnp.repeat(leaf, space.num_actions, axis=0), states)
     # Where there is nothing to undo any state will do, so long as it is one.
-    undone = jax.tree.map(
-        lambda new, old: jnp.where(possible.reshape(-1, *[1] * (new.ndim - 1)), new, old),
-        space.undo(repeated, actions),
-        repeated,
-    )
+    undone = _chosen_rows(possible.ravel(), space.undo(repeated, actions), repeated)
     flows = _chosen(evaluate_policy(space, settings, params, undone).log_edge_flow, actions)
     flows = jnp.where(possible, flows.reshape(possible.shape), -jnp.inf)
     any_parent = possible.any(axis=1)
