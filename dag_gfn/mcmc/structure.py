@@ -42,6 +42,7 @@ def structure_kernel(
     max_candidates: int = 14,
     reversal_period: int = 20,
     initial: NDArray[np.int8] | None = None,
+    table: CandidateTable | None = None,
 ) -> Kernel:
     """Make Markov chains over DAGs whose limit is the posterior.
 
@@ -65,6 +66,8 @@ def structure_kernel(
         make 20 000 d steps in which the scores come to count little by little, from a hundredth to
         their full weight. Each ends in a mode of its own where there are several, and what is seen
         of them does not count.
+    table : CandidateTable, optional
+        The one that these scores and `max_candidates` make, where it is at hand: it takes seconds.
 
     Returns
     -------
@@ -92,7 +95,8 @@ def structure_kernel(
     >>> kernel.advance(10, 100).adjacency.shape
     (2, 10, 3, 3)
     """
-    table = candidate_table(scores, max_candidates)
+    if table is None:
+        table = candidate_table(scores, max_candidates)
     d = scores.num_variables
     if initial is None:
         starts = random_starts(scores, table, num_chains, seed=seed)

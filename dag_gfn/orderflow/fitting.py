@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 from tqdm import tqdm
 
 from dag_gfn.mcmc import structure_kernel
-from dag_gfn.mcmc.candidates import candidate_table
+from dag_gfn.mcmc.candidates import CandidateTable, candidate_table
 from dag_gfn.mcmc.chains import Draws
 from dag_gfn.mcmc.parent_sums import ParentSums, parent_sums
 from dag_gfn.orderflow.space import (
@@ -128,8 +128,9 @@ def fit_order_flow(
     """
     begin = time.perf_counter()
     settings = OrderSettings() if settings is None else settings
-    sums = parent_sums(candidate_table(scores, max_candidates))
-    explore = _explorer(scores, max_candidates, seed)
+    candidates = candidate_table(scores, max_candidates)
+    sums = parent_sums(candidates)
+    explore = _explorer(scores, candidates, seed)
     begun = [explore() for _ in range(_KEPT // _FRESH // 4)]
     highest = max(float(draws.log_scores.max()) for draws in begun)
     graphs = np.concatenate([_graphs(draws) for draws in begun])
@@ -185,12 +186,10 @@ def fit_order_flow(
     return OrderFlow(sums, space, settings, state.params, pd.DataFrame(rows), highest)
 
 
-def _explorer(scores: LocalScores, max_candidates: int, seed: int) -> Callable[[], Draws]:
+def _explorer(scores: LocalScores, candidates: CandidateTable, seed: int) -> Callable[[], Draws]:
     """Return a function that walks on, and returns `_FRESH` new graphs."""
     d = scores.num_variables
-    kernel = structure_kernel(
-        scores, num_chains=_NUM_CHAINS, seed=seed, max_candidates=max_candidates
-    )
+    kernel = structure_kernel(scores, num_chains=_NUM_CHAINS, seed=seed, table=candidates)
     kernel.advance(1, _BURN_IN * d)
     return lambda: kernel.advance(_FRESH // _NUM_CHAINS, _THIN * d)
 
