@@ -23,12 +23,15 @@ from dag_gfn.gflownet import (
     exact_log_prob,
     fit_flow,
 )
+from dag_gfn.gflownet.objectives import Window
 from dag_gfn.gflownet.terminal import MAX_EXACT_VARIABLES
 from dag_gfn.graphs import check_dag
 from dag_gfn.posterior import Posterior
 from dag_gfn.scores import LocalScores
 
 __all__ = ["DAGGFlowNet"]
+
+_OBJECTIVES = [name for name, (_, of) in OBJECTIVES.items() if of is Window]
 
 
 class DAGGFlowNet(PosteriorEstimator):
@@ -239,7 +242,7 @@ class DAGGFlowNet(PosteriorEstimator):
 
     def _check_settings(self) -> None:
         self._check_choice("policy", POLICIES)
-        self._check_choice("objective", OBJECTIVES)
+        self._check_choice("objective", _OBJECTIVES)
         self._check_range("lambda_", 0.0, 1.0)
         self._check_range("exploration", 0.0, 1.0)
         self._check_range("learning_rate", 1e-8, 1.0)

@@ -1,4 +1,8 @@
-"""Train a flow network on any space with any objective, on its own trajectories.
+"""Train a flow network on any space with any objective.
+
+`train` does it on the network's own trajectories. What else there is to learn from, `roll_out` and
+`walk_back` put into the form that `update` takes: trajectories from other states, those to objects
+that are known already, those under a reward that is itself being learned.
 
 The flagship, graphs with a policy that sees the scores, has a loop of its own (`training`), as have
 orders (`dag_gfn.orderflow`); this one is for comparing spaces, objectives and policies.
@@ -17,16 +21,16 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dag_gfn.gflownet.balance import BALANCE, Trajectories
+from dag_gfn.gflownet.objectives import OBJECTIVES, Trajectories, Window, loss_along
 from dag_gfn.gflownet.spaces.base import Space
 
-_LOG_Z_SCALE = 100.0  # so many times the learning rate of the network
+LOG_Z_SCALE = 100.0  # so many times the learning rate of the network
 
 
 class GenericSettings(NamedTuple):
     """What a compiled run is specialised to; hashable, static under jit."""
 
-    objective: str = "trajectory_balance"  # a name of BALANCE
+    objective: str = "trajectory_balance"  # a name of OBJECTIVES
     learned_backward: bool = False  # otherwise P_B is uniform
     forward_looking: bool = False  # the network learns log F - log R
     width: int = 128
@@ -48,7 +52,7 @@ class PolicyOutput(NamedTuple):
 class GenericState(NamedTuple):
     """All that a run carries from one update to the next."""
 
-    params: Any  # of the network, and log Z
+    params: Any  # {"network": haiku parameters, "log_z": log Z over `LOG_Z_SCALE`}
     optimizer_state: Any
     key: jax.Array
 
@@ -113,9 +117,9 @@ def evaluate_policy(
 
 
 def roll_out(
-    space: Space, settings: GenericSettings, params: Any, key: jax.Array, batch_size: int
+    space: Space, settings: GenericSettings, params: Any, key: jax.Array, start: Any
 ) -> Rollout:
-    """Walk from the initial state to the action to stop, exploring as the settings say.
+    """Walk on until the action to stop, exploring as the settings say.
 
     Parameters
     ----------
@@ -123,7 +127,8 @@ def roll_out(
     settings : GenericSettings
     params : haiku parameters
     key : key
-    batch_size : int
+    start : pytree, leaves [B, ...]
+        States, as from ``space.initial(B)``.
 
     Returns
     -------
@@ -147,11 +152,63 @@ def roll_out(
         after = _chosen_rows(moves, moved, states)
         return (after, moves), (states, action, going)
 
-    start = space.initial(batch_size), jnp.ones(batch_size, bool)
+    everywhere = jnp.ones(len(jax.tree.leaves(start)[0]), bool)
     keys = jax.random.split(key, space.max_steps + 1)
-    (last, _), (states, action, is_action) = jax.lax.scan(walk, start, keys)
+    (last, _), (states, action, is_action) = jax.lax.scan(walk, (start, everywhere), keys)
     states = jax.tree.map(lambda row, end: jnp.concatenate([row, end[None]]), states, last)
     return Rollout(states, action, is_action)
+
+
+def walk_back(
+    space: Space, settings: GenericSettings, params: Any, key: jax.Array, final: Any
+) -> Rollout:
+    """Walk from given objects back to the initial state by the backward policy.
+
+    Parameters
+    ----------
+    space : Space
+    settings : GenericSettings
+    params : haiku parameters
+    key : key
+    final : pytree, leaves [B, ...]
+        States that may stop.
+
+    Returns
+    -------
+    Rollout
+        The trajectories as if they had been walked forward, to be learned from.
+    """
+
+    def walk(states: Any, key: jax.Array) -> tuple[Any, tuple[Any, jax.Array, jax.Array]]:
+        possible = space.backward_mask(states)
+        going = possible.any(axis=1)
+        logits = jnp.zeros(possible.shape)
+        if settings.learned_backward:
+            logits = evaluate_policy(space, settings, params, states).log_backward
+        action = jax.random.categorical(key, jnp.where(possible, logits, -jnp.inf))
+        action = jnp.where(going, action, 0).astype(jnp.int32)
+        before = _chosen_rows(going, space.undo(states, action), states)
+        return before, (states, action, going)
+
+    keys = jax.random.split(key, space.max_steps)
+    first, (states, undone, going) = jax.lax.scan(walk, final, keys)
+    states = jax.tree.map(lambda row, end: jnp.concatenate([row, end[None]]), states, first)
+    num_steps = going.sum(axis=0)
+    # Place t is where n - t steps are undone; behind the action to stop the object stays.
+    place = jnp.arange(space.max_steps + 2)[:, None]
+    left = jnp.maximum(num_steps - place, 0)  # [T + 1, B]
+    column = jnp.arange(left.shape[1])
+    steps = undone[jnp.maximum(left[:-1] - 1, 0), column]
+    return Rollout(
+        states=jax.tree.map(lambda leaf: leaf[left, column], states),
+        action=jnp.where(left[:-1] > 0, steps, space.num_actions).astype(jnp.int32),
+        is_action=place[:-1] <= num_steps,
+    )
+
+
+def join(one: Rollout, other: Rollout) -> Rollout:
+    """Return the trajectories of both, for one update."""
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), one, other)
 
 
 def follow(
@@ -167,7 +224,11 @@ def follow(
     is_stop = rollout.is_action & (rollout.action == space.num_actions)
     undone = jnp.minimum(rollout.action, space.num_actions - 1)
     log_backward = _chosen(output.log_backward[1:], undone)
-    log_reward = space.log_reward(flat).reshape(num_places, batch_size)
+    if OBJECTIVES[settings.objective].of is Window:
+        log_reward = space.log_reward(flat).reshape(num_places, batch_size)
+    else:  # rewards can be costly, and only the last is looked at
+        last = jax.tree.map(lambda leaf: leaf[-1], rollout.states)
+        log_reward = jnp.broadcast_to(space.log_reward(last), (num_places, batch_size))
     inflow = outflow = jnp.zeros((num_places, batch_size))
     if settings.objective == "flow_matching":
         inflow = _log_inflow(space, settings, params, flat).reshape(inflow.shape)
@@ -231,11 +292,40 @@ def init(space: Space, settings: GenericSettings, key: jax.Array) -> GenericStat
     return GenericState(params, _optimizer(settings).init(params), key)
 
 
+def update(
+    space: Space, settings: GenericSettings, state: GenericState, rollout: Rollout
+) -> tuple[GenericState, jax.Array]:
+    """Run one update of Adam on given trajectories.
+
+    Parameters
+    ----------
+    space : Space
+    settings : GenericSettings
+    state : GenericState
+    rollout : Rollout
+
+    Returns
+    -------
+    state : GenericState
+    loss : float32 scalar
+    """
+
+    def loss_of(params: Any) -> jax.Array:
+        log_z = LOG_Z_SCALE * params["log_z"]
+        trajectories = follow(space, settings, params["network"], log_z, rollout)
+        return loss_along(settings.objective, trajectories)
+
+    loss, gradient = jax.value_and_grad(loss_of)(state.params)
+    change, optimizer_state = _optimizer(settings).update(gradient, state.optimizer_state)
+    params = optax.apply_updates(state.params, change)
+    return GenericState(params, optimizer_state, state.key), loss
+
+
 @partial(jax.jit, static_argnames=("space", "settings", "num_updates"))
 def train(
     space: Space, settings: GenericSettings, state: GenericState, *, num_updates: int
 ) -> tuple[GenericState, jax.Array]:
-    """Run updates, each of Adam on a batch of new trajectories.
+    """Run updates, each on a batch of new trajectories.
 
     Parameters
     ----------
@@ -259,19 +349,11 @@ def train(
     >>> bool(losses[-20:].mean() < losses[:20].mean())
     True
     """
-    objective, optimizer = BALANCE[settings.objective], _optimizer(settings)
 
-    def loss_of(params: Any, rollout: Rollout) -> jax.Array:
-        log_z = _LOG_Z_SCALE * params["log_z"]
-        return objective(follow(space, settings, params["network"], log_z, rollout))
-
-    def update(state: GenericState, _: None) -> tuple[GenericState, jax.Array]:
+    def walk_and_learn(state: GenericState, _: None) -> tuple[GenericState, jax.Array]:
         key, key_walk = jax.random.split(state.key)
-        network_params = state.params["network"]
-        rollout = roll_out(space, settings, network_params, key_walk, settings.batch_size)
-        loss, gradient = jax.value_and_grad(loss_of)(state.params, rollout)
-        change, optimizer_state = optimizer.update(gradient, state.optimizer_state)
-        params = optax.apply_updates(state.params, change)
-        return GenericState(params, optimizer_state, key), loss
+        start = space.initial(settings.batch_size)
+        rollout = roll_out(space, settings, state.params["network"], key_walk, start)
+        return update(space, settings, state._replace(key=key), rollout)
 
-    return jax.lax.scan(update, state, None, length=num_updates)
+    return jax.lax.scan(walk_and_learn, state, None, length=num_updates)

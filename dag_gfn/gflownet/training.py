@@ -39,7 +39,7 @@ class Settings(NamedTuple):
     """
 
     policy: str = "node"  # a name of POLICIES
-    objective: str = "windowed_balance"  # a name of OBJECTIVES
+    objective: str = "windowed_balance"  # a name of OBJECTIVES, of one of windows
     lambda_: float = 0.5  # weight of longer stretches
     huber_delta: float = 1.0  # nats
     window: int = 12  # K
@@ -271,9 +271,9 @@ def balance_loss(params: Any, target_params: Any, settings: Settings, batch: Ste
         log_stop_target=log_stop_target,
         log_forward=jnp.where(is_edge, log_forward, 0.0),
         delta=batch.delta[:, :-1],
-        num_edges=(batch.observation.num_added[:, :-1] + 1).astype(jnp.float32),
+        log_backward=-jnp.log(batch.observation.num_added[:, :-1] + 1.0),
         is_edge=is_edge,
     )
-    return OBJECTIVES[settings.objective](
+    return OBJECTIVES[settings.objective].loss(
         window, lambda_=settings.lambda_, huber_delta=settings.huber_delta
     )

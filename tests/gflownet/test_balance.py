@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from dag_gfn.gflownet.balance import BALANCE, Trajectories
 from dag_gfn.gflownet.enumeration import enumerate_states, terminal_log_prob
 from dag_gfn.gflownet.generic import (
     GenericSettings,
     evaluate_policy,
     init,
     train,
+    walk_back,
 )
+from dag_gfn.gflownet.objectives import OBJECTIVES, Trajectories, loss_along
 from dag_gfn.gflownet.spaces import binary_vectors, dag_edges, hypergrid, sequences
 from dag_gfn.scores import local_scores
 
@@ -41,8 +42,8 @@ ALL_TERMINAL = ("hypergrid", "graphs")
 COMBINATIONS = [
     (objective, space)
     for space in SPACES
-    for objective in BALANCE
-    if objective != "modified_detailed_balance" or space in ALL_TERMINAL
+    for objective, (_, of) in OBJECTIVES.items()
+    if of is Trajectories or space in ALL_TERMINAL
 ]
 
 
@@ -123,7 +124,7 @@ def test_the_solution_has_no_loss(listed, objective, name):
     solution = Solution(*listed[name])
     assert solution.log_flow[0] == pytest.approx(logsumexp(solution.found.log_reward))
     trajectories = solution.trajectories(50)
-    assert float(BALANCE[objective](trajectories)) < 1e-6
+    assert float(loss_along(objective, trajectories)) < 1e-6
     # And another sampler has one.
     tilted = trajectories.log_forward.at[:, 0].add(jnp.linspace(-1.0, 0.0, 50))
     elsewhere = trajectories._replace(
@@ -131,7 +132,7 @@ def test_the_solution_has_no_loss(listed, objective, name):
         log_stop=trajectories.log_stop.at[:, 0].add(0.3),
         log_inflow=trajectories.log_inflow + 0.1,
     )
-    assert float(BALANCE[objective](elsewhere)) > 1e-4
+    assert float(loss_along(objective, elsewhere)) > 1e-4
 
 
 def total_variation(space, settings, found, params) -> float:
@@ -169,3 +170,45 @@ def test_backward_policies_can_be_learned_and_flows_look_forward(listed, objecti
     state = init(space, settings, jax.random.key(0))
     state, _ = train(space, settings, state, num_updates=600)
     assert total_variation(space, settings, found, state.params) < 0.05
+
+
+@pytest.mark.parametrize("learned_backward", [False, True])
+@pytest.mark.parametrize("name", SPACES)
+def test_walking_back_gives_trajectories_to_the_same_objects(listed, name, learned_backward):
+    space, found = listed[name]
+    settings = GenericSettings(learned_backward=learned_backward, width=8)
+    params = init(space, settings, jax.random.key(0)).params["network"]
+    (objects,) = np.nonzero(found.log_reward > -np.inf)
+    final = jax.tree.map(lambda leaf: leaf[objects], found.states)
+    rollout = walk_back(space, settings, params, jax.random.key(1), final)
+    assert rollout.action.shape == (space.max_steps + 1, len(objects))
+    np.testing.assert_array_equal(rollout.is_action.sum(axis=0), found.depth[objects] + 1)
+    state = space.initial(len(objects))
+    for place, (action, is_action) in enumerate(
+        zip(rollout.action, rollout.is_action, strict=True)
+    ):
+        here = jax.tree.map(lambda leaf, place=place: leaf[place], rollout.states)
+        for one, other in zip(jax.tree.leaves(here), jax.tree.leaves(state), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-4)
+        assert np.asarray(space.mask(state))[np.arange(len(objects)), action][is_action].all()
+        moved = space.step(state, jnp.minimum(action, space.num_actions - 1))
+        moves = action < space.num_actions
+        state = jax.tree.map(
+            lambda new, old, moves=moves: jnp.where(
+                moves.reshape(-1, *[1] * (new.ndim - 1)), new, old
+            ),
+            moved,
+            state,
+        )
+    for one, other in zip(jax.tree.leaves(final), jax.tree.leaves(state), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_backward_walks_are_uniform(listed):
+    space, _ = listed["binary vectors"]
+    final = jnp.ones((6000, 3), jnp.int32)
+    settings = GenericSettings(width=8)
+    rollout = walk_back(space, settings, None, jax.random.key(0), final)
+    # The last of the coordinates to be set is each with probability 1 / 3.
+    counts = np.bincount(np.asarray(rollout.action[2]) // 2, minlength=3)
+    assert np.abs(counts / 6000 - 1 / 3).max() < 4 * np.sqrt(2 / 9 / 6000)

@@ -1,4 +1,4 @@
-"""Objectives on whole trajectories of any space: each a pure function, all in one registry.
+"""Objectives on whole trajectories of any space: each a pure function.
 
 A generative flow network has a flow ``F`` of probability from the initial state ``s_0`` through the
 states, of which a part stops at each terminal state ``x``; trained, that part is the reward R(x).
@@ -14,11 +14,12 @@ Glossary: ``B`` batch, ``T`` actions of the longest trajectory, the one to stop 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+
+from dag_gfn.gflownet.objectives.windows import Window
 
 
 class Trajectories(NamedTuple):
@@ -34,9 +35,6 @@ class Trajectories(NamedTuple):
     log_inflow: jax.Array  # float32 [B, T + 1], log of the sum of the edge flows into s_t
     log_outflow: jax.Array  # float32 [B, T + 1], of those out of it and of the reward
     log_z: jax.Array  # float32 [], log Z, learned
-
-
-Objective = Callable[[Trajectories], jax.Array]
 
 
 def _mean_square(residual: jax.Array, counts: jax.Array) -> jax.Array:
@@ -97,29 +95,6 @@ def detailed_balance(trajectories: Trajectories) -> jax.Array:
     )
     residual = trajectories.log_flow[:, :-1] + _log_ratio(trajectories) - after
     return _mean_square(residual, trajectories.is_action)
-
-
-def modified_detailed_balance(trajectories: Trajectories) -> jax.Array:
-    """Ask for detailed balance where every state is terminal, and no flow has to be learned.
-
-    The mean over transitions of ``(log R(s') P_B(s | s') P_F(stop | s) - log R(s) P_F(s' | s)
-    P_F(stop | s'))^2`` (Deleu et al. 2022, arXiv 2202.13903, equation 9). Transitions from or to a
-    state that may not stop do not count.
-
-    Parameters
-    ----------
-    trajectories : Trajectories
-
-    Returns
-    -------
-    float32 scalar
-    """
-    may_stop = trajectories.log_stop > -jnp.inf
-    # The flow that the policy and the reward imply.
-    implied = jnp.where(may_stop, trajectories.log_reward - trajectories.log_stop, 0.0)
-    residual = implied[:, :-1] + _log_ratio(trajectories) - implied[:, 1:]
-    is_step = trajectories.is_action & ~trajectories.is_stop
-    return _mean_square(residual, is_step & may_stop[:, :-1] & may_stop[:, 1:])
 
 
 def trajectory_balance(trajectories: Trajectories) -> jax.Array:
@@ -190,11 +165,24 @@ def sub_trajectory_balance(trajectories: Trajectories, *, lambda_: float = 0.9) 
     return (weight * squares).sum(axis=(1, 2)).mean()
 
 
-BALANCE: dict[str, Objective] = {
-    "flow_matching": flow_matching,
-    "detailed_balance": detailed_balance,
-    "modified_detailed_balance": modified_detailed_balance,
-    "trajectory_balance": trajectory_balance,
-    "log_variance": log_variance,
-    "sub_trajectory_balance": sub_trajectory_balance,
-}
+def as_window(trajectories: Trajectories) -> Window:
+    """Return whole trajectories as stretches, where every state is terminal.
+
+    Parameters
+    ----------
+    trajectories : Trajectories
+
+    Returns
+    -------
+    Window
+        As long as the trajectories; what is behind the action to stop counts as no step.
+    """
+    is_step = trajectories.is_action & ~trajectories.is_stop
+    return Window(
+        log_stop=trajectories.log_stop,
+        log_stop_target=trajectories.log_stop,
+        log_forward=jnp.where(is_step, trajectories.log_forward, 0.0),
+        log_backward=jnp.where(is_step, trajectories.log_backward, 0.0),
+        delta=jnp.diff(trajectories.log_reward, axis=1),
+        is_edge=is_step,
+    )

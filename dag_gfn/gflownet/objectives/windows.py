@@ -1,22 +1,21 @@
-"""Training objectives: modified detailed balance, one step and many.
+"""Objectives on stretches of trajectories: modified detailed balance, one step and many.
 
 Every graph is terminal, so the flow is known where it stops, ``F(s) P_F(stop | s) = R(s)``, and no
-flow has to be learned. With the uniform backward policy ``P_B(s | s') = 1 / n(s')``, where ``n``
-counts the edges that may be removed, the balance of a transition ``s -> s'`` is
+flow has to be learned. The balance of a transition ``s -> s'`` is
 
     R(s') P_B(s | s') P_F(stop | s) = R(s) P_F(s' | s) P_F(stop | s')
 
 (the modified detailed balance condition of Deleu et al. 2022, arXiv 2202.13903). Writing
-``v(s) = -log P_F(stop | s)``, its log residual is ``v(s) + log P_F(s' | s) - delta + log n(s') -
-v(s')``, which chains over a stretch of a trajectory as in sub-trajectory balance (Madan et al.
-2022, arXiv 2209.12782).
+``v(s) = -log P_F(stop | s)``, its log residual is ``v(s) + log P_F(s' | s) - delta - log P_B(s |
+s') - v(s')``, which chains over a stretch of a trajectory as in sub-trajectory balance (Madan et
+al. 2022, arXiv 2209.12782). Among graphs the uniform backward policy is one over the number of
+edges that may be removed.
 
 Glossary: ``B`` batch, ``K`` steps in a window.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -31,17 +30,21 @@ class Window(NamedTuple):
     log_stop_target: jax.Array  # float32 [B, K + 1], the same of the target network
     log_forward: jax.Array  # float32 [B, K], log P_F(s_{t+1} | s_t)
     delta: jax.Array  # float32 [B, K], log R(s_{t+1}) - log R(s_t)
-    num_edges: jax.Array  # float32 [B, K], n(s_{t+1}), at least 1
+    log_backward: jax.Array  # float32 [B, K], log P_B(s_t | s_{t+1})
     is_edge: jax.Array  # bool [B, K], the step added an edge (it did not stop)
 
 
-def modified_detailed_balance(window: Window, *, huber_delta: float = 1.0) -> jax.Array:
+def modified_detailed_balance(
+    window: Window, *, lambda_: float = 0.0, huber_delta: float = 1.0
+) -> jax.Array:
     """Return the published loss, the mean Huber loss of the one-step residuals.
 
     Parameters
     ----------
     window : Window
         Any length; every step that added an edge counts once.
+    lambda_ : float
+        Not looked at: there are no longer stretches to weigh.
     huber_delta : float
         Where the loss turns from quadratic to linear, in nats.
 
@@ -53,9 +56,10 @@ def modified_detailed_balance(window: Window, *, huber_delta: float = 1.0) -> ja
     -----
     The modified detailed balance loss of Deleu et al. 2022, with the target network at ``s'``.
     """
+    del lambda_
     residual = (
         window.delta
-        - jnp.log(window.num_edges)
+        + window.log_backward
         + window.log_stop[:, :-1]
         - window.log_forward
         - window.log_stop_target[:, 1:]
@@ -71,7 +75,8 @@ def windowed_balance(
 
     For ``m < k`` in the same trajectory the residual is
 
-        v(s_m) + sum_{t=m}^{k-1} [log P_F(s_{t+1} | s_t) - delta_t + log n(s_{t+1})] - v(s_k),
+        v(s_m) + sum_{t=m}^{k-1} [log P_F(s_{t+1} | s_t) - delta_t - log P_B(s_t | s_{t+1})]
+        - v(s_k),
 
     weighted by ``lambda_ ** (k - m - 1)``: 0 gives `modified_detailed_balance`, 1 weighs all
     lengths alike.
@@ -89,9 +94,7 @@ def windowed_balance(
     float32 scalar
     """
     length = window.delta.shape[1]
-    step = jnp.where(
-        window.is_edge, window.log_forward - window.delta + jnp.log(window.num_edges), 0.0
-    )
+    step = jnp.where(window.is_edge, window.log_forward - window.delta - window.log_backward, 0.0)
     path = jnp.pad(jnp.cumsum(step, axis=1), ((0, 0), (1, 0)))  # [B, K + 1]
     breaks = jnp.pad(jnp.cumsum(~window.is_edge, axis=1), ((0, 0), (1, 0)))
     start = -window.log_stop - path
@@ -104,14 +107,3 @@ def windowed_balance(
     weight = jnp.where(connected, weight, 0.0)
     loss = optax.huber_loss(jnp.where(connected, residual, 0.0), delta=huber_delta)
     return (weight * loss).sum() / jnp.maximum(weight.sum(), 1e-6)
-
-
-def _one_step(window: Window, *, lambda_: float, huber_delta: float) -> jax.Array:
-    del lambda_  # a one-step loss has no longer stretches to weigh
-    return modified_detailed_balance(window, huber_delta=huber_delta)
-
-
-OBJECTIVES: dict[str, Callable[..., jax.Array]] = {
-    "modified_detailed_balance": _one_step,
-    "windowed_balance": windowed_balance,
-}
