@@ -1,4 +1,4 @@
-"""Results of experiments: kept as lines of JSON, shown as tables between the markers of a README."""
+"""Results of experiments: lines of JSON, shown as tables between the markers of a README."""
 
 from __future__ import annotations
 
