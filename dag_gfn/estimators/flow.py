@@ -12,12 +12,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from dag_gfn.diagnostics import warn_if_untrusted
-from dag_gfn.estimators.base import PosteriorEstimator
+from dag_gfn.estimators.flows import FlowEstimator
 from dag_gfn.gflownet import (
     OBJECTIVES,
     POLICIES,
     Flow,
     Settings,
+    condition_flow,
     draw_posterior,
     estimated_log_prob,
     exact_log_prob,
@@ -34,7 +35,7 @@ __all__ = ["DAGGFlowNet"]
 _OBJECTIVES = [name for name, (_, of) in OBJECTIVES.items() if of is Window]
 
 
-class DAGGFlowNet(PosteriorEstimator):
+class DAGGFlowNet(FlowEstimator):
     """Posterior over DAGs by a generative flow network (Deleu et al. 2022, arXiv 2202.13903).
 
     A policy builds a DAG one edge at a time and is trained until the probability of stopping at a
@@ -192,22 +193,11 @@ class DAGGFlowNet(PosteriorEstimator):
         self.posterior_ = draw_posterior(self.flow_, scores, self.n_samples, seed=draw_seed)
         return next_seed
 
-    def sample(self, n_samples: int, random_state: Any = None) -> Posterior:
-        """Draw a fresh weighted posterior from the trained sampler.
-
-        Parameters
-        ----------
-        n_samples : int
-        random_state : int, RandomState or None
-
-        Returns
-        -------
-        Posterior
-            Independent of ``posterior_``.
-        """
-        check_is_fitted(self)
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
-        return draw_posterior(self.flow_, self.scores_, n_samples, seed=seed)
+    def _draw(self, scores: LocalScores, num_samples: int, seed: int) -> Posterior:
+        flow = self.flow_
+        if scores is not self.scores_:
+            flow = condition_flow(flow, scores)
+        return draw_posterior(flow, scores, num_samples, seed=seed)
 
     def log_prob(self, adjacency: ArrayLike) -> np.ndarray:
         """Return the log-probability that the trained sampler terminates at each DAG.

@@ -104,6 +104,9 @@ class IndependenceMCMC(OrderGFlowNet):
             proposals, num_chains=_NUM_CHAINS, random_state=int(rng.randint(2**31 - 1))
         )
 
+    def _weighted_draws(self) -> Posterior:
+        return self.proposals_
+
     def _check_settings(self) -> None:
         super()._check_settings()
         self._check_count("n_samples", _FEWEST_DRAWS)

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from dag_gfn.diagnostics import warn_if_untrusted
-from dag_gfn.estimators.base import PosteriorEstimator
+from dag_gfn.estimators.flows import FlowEstimator
 from dag_gfn.graphs import check_dag
 from dag_gfn.posterior import Posterior
 from dag_gfn.scores import LocalScores
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["OrderGFlowNet"]
 
 
-class OrderGFlowNet(PosteriorEstimator):
+class OrderGFlowNet(FlowEstimator):
     """Posterior over DAGs by a flow over canonical orders, with importance weights.
 
     A graph is built one variable at a time, together with all its parents, in the one topological
@@ -162,24 +162,11 @@ class OrderGFlowNet(PosteriorEstimator):
         self.posterior_ = draw_order_posterior(self.flow_, scores, self.n_samples, seed=draw_seed)
         return next_seed
 
-    def sample(self, n_samples: int, random_state: Any = None) -> Posterior:
-        """Draw a fresh weighted posterior from the trained sampler.
+    def _draw(self, scores: LocalScores, num_samples: int, seed: int) -> Posterior:
+        from dag_gfn.orderflow import draw_order_posterior, draw_order_posterior_given
 
-        Parameters
-        ----------
-        n_samples : int
-        random_state : int, RandomState or None
-
-        Returns
-        -------
-        Posterior
-            Independent of ``posterior_``.
-        """
-        check_is_fitted(self)
-        from dag_gfn.orderflow import draw_order_posterior
-
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
-        return draw_order_posterior(self.flow_, self.scores_, n_samples, seed=seed)
+        draw = draw_order_posterior if scores is self.scores_ else draw_order_posterior_given
+        return draw(self.flow_, scores, num_samples, seed=seed)
 
     def log_prob(self, adjacency: ArrayLike) -> np.ndarray:
         """Return the log-probability that the trained sampler draws each DAG: exact for any size.

@@ -1,6 +1,6 @@
 """Generative flow networks over directed acyclic graphs."""
 
-from dag_gfn.gflownet.fitting import Flow, draw_posterior, fit_flow
+from dag_gfn.gflownet.fitting import Flow, condition_flow, draw_posterior, fit_flow
 from dag_gfn.gflownet.objectives import OBJECTIVES
 from dag_gfn.gflownet.policy import POLICIES
 from dag_gfn.gflownet.terminal import (
@@ -15,6 +15,7 @@ __all__ = [
     "POLICIES",
     "Flow",
     "Settings",
+    "condition_flow",
     "draw_posterior",
     "estimated_log_prob",
     "exact_log_prob",

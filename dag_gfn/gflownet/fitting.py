@@ -173,6 +173,28 @@ def fit_flow(
     return Flow(problem, gains_function, settings, state.params, pd.DataFrame(rows), highest)
 
 
+def condition_flow(flow: Flow, scores: LocalScores) -> Flow:
+    """Return the sampler of a posterior that is constrained further, with the network as it is.
+
+    It begins at the graph of the required edges, which it has met in training, and masks what is
+    forbidden; what it sees of the scores ahead is of the graphs that are left.
+
+    Parameters
+    ----------
+    flow : Flow
+    scores : LocalScores
+        Those it was trained on, with further required or forbidden edges.
+
+    Returns
+    -------
+    Flow
+    """
+    problem, gains_function = make_problem(scores, flow.settings)
+    return flow._replace(
+        problem=problem, gains_function=gains_function, highest_log_score=-np.inf
+    )
+
+
 def draw_posterior(
     flow: Flow, scores: LocalScores, num_samples: int, *, seed: int = 0
 ) -> Posterior:

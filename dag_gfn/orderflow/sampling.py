@@ -8,6 +8,8 @@ Glossary: ``N`` graphs, ``d`` variables.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import numba
 import numpy as np
@@ -23,6 +25,9 @@ from dag_gfn.scores import LocalScores
 
 # One size for all calls, so that each program is compiled once.
 SAMPLING_BATCH = 1024
+
+# The variable at each place of some orders, int32 [T, B], and its log-probability, float32 [T, B].
+Walked = tuple[jax.Array, jax.Array]
 
 
 def draw_order_posterior(
@@ -44,17 +49,61 @@ def draw_order_posterior(
         ``num_samples`` independent draws with log-weights ``log R(G) - log P(G)``; minus infinity
         where an order came to a dead end.
     """
-    num_batches = -(-num_samples // SAMPLING_BATCH)
-    batches = [
-        jax.device_get(
-            sample_orders(flow.space, flow.settings, flow.params, key, batch_size=SAMPLING_BATCH)
+
+    def sample(key: jax.Array) -> Walked:
+        drawn = sample_orders(
+            flow.space, flow.settings, flow.params, key, batch_size=SAMPLING_BATCH
         )
-        for key in jax.random.split(jax.random.key(seed), num_batches)
-    ]
-    orders = np.concatenate([batch.variable.T for batch in batches])[:num_samples]
-    log_forward = np.concatenate([batch.log_forward.sum(axis=0) for batch in batches])
+        return drawn.variable, drawn.log_forward
+
+    orders, log_forward = orders_in_batches(sample, num_samples, jax.random.key(seed))
+    return posterior_of_orders(flow, scores, orders, log_forward, seed=seed)
+
+
+def orders_in_batches(
+    sample: Callable[[jax.Array], Walked], num_samples: int, key: jax.Array
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Draw orders by a function of the key that draws `SAMPLING_BATCH` of them.
+
+    Returns
+    -------
+    orders : int32 [N, d]
+    log_forward : float64 [N]
+        Log-probability that each is drawn.
+    """
+    num_batches = -(-num_samples // SAMPLING_BATCH)
+    batches = [jax.device_get(sample(one)) for one in jax.random.split(key, num_batches)]
+    orders = np.concatenate([variable.T for variable, _ in batches])[:num_samples]
+    log_forward = np.concatenate([steps.sum(axis=0) for _, steps in batches])
+    return np.ascontiguousarray(orders), log_forward[:num_samples].astype(float)
+
+
+def posterior_of_orders(
+    flow: OrderFlow,
+    scores: LocalScores,
+    orders: NDArray[np.int32],
+    log_forward: NDArray[np.float64],
+    *,
+    seed: int,
+) -> Posterior:
+    """Draw the parents of every variable along given orders, and weigh the graphs.
+
+    Parameters
+    ----------
+    flow : OrderFlow
+    scores : LocalScores
+        Those of the flow's sums.
+    orders : int32 [N, d]
+    log_forward : float64 [N]
+        Log-probability that each order was drawn.
+    seed : int
+
+    Returns
+    -------
+    Posterior
+    """
     adjacency, log_mass = _draw_parents(
-        np.ascontiguousarray(orders),
+        orders,
         flow.sums.candidates,
         flow.sums.log_scores,
         flow.sums.log_sums,
@@ -65,7 +114,7 @@ def draw_order_posterior(
     highest = float(scores.log_score(adjacency).max())
     return Posterior(
         adjacency,
-        log_mass - log_forward[:num_samples].astype(float),
+        log_mass - log_forward,
         scores.names,
         method="OrderGFlowNet",
         metadata={"highest_log_score": max(highest, flow.highest_log_score)},
@@ -98,18 +147,30 @@ def order_log_prob(
     # Any graph that is possible will do where there is nothing to know.
     rank = np.asarray(flow.space.rank)
     orders = canonical_orders(np.ascontiguousarray(adjacency, dtype=np.int8), rank)
-    log_forward = np.empty(len(adjacency))
-    for begin in range(0, len(adjacency), SAMPLING_BATCH):
-        rows = np.arange(begin, begin + SAMPLING_BATCH) % len(adjacency)
-        followed = jax.device_get(
-            follow_orders(flow.space, flow.settings, flow.params, orders[rows])
-        )
-        last = min(begin + SAMPLING_BATCH, len(adjacency))
-        log_forward[begin:last] = followed.log_forward.sum(axis=0)[: last - begin]
+
+    def follow(batch: NDArray[np.int32]) -> Walked:
+        followed = follow_orders(flow.space, flow.settings, flow.params, batch)
+        return followed.variable, followed.log_forward
+
+    log_forward = log_prob_of_orders(follow, orders)
     log_mass = _log_mass_of(orders, flow.sums.log_sums, np.asarray(flow.space.bit_values), rank)
     with np.errstate(invalid="ignore"):
         log_prob = log_forward + log_scores - log_mass
     return np.where(excluded, -np.inf, log_prob)
+
+
+def log_prob_of_orders(
+    follow: Callable[[NDArray[np.int32]], Walked], orders: NDArray[np.int32]
+) -> NDArray[np.float64]:
+    """Return how likely orders are, by a function of `SAMPLING_BATCH` of them, float64 [N]."""
+    log_forward = np.empty(len(orders))
+    for begin in range(0, len(orders), SAMPLING_BATCH):
+        # A last batch is filled up with others, so that nothing is compiled anew.
+        rows = np.arange(begin, begin + SAMPLING_BATCH) % len(orders)
+        _, steps = jax.device_get(follow(orders[rows]))
+        last = min(begin + SAMPLING_BATCH, len(orders))
+        log_forward[begin:last] = steps.sum(axis=0)[: last - begin]
+    return log_forward
 
 
 def _has_other_parents(flow: OrderFlow, adjacency: NDArray[np.int8]) -> NDArray[np.bool_]:

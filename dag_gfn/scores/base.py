@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import fields
 from functools import cached_property
 from typing import Any
@@ -17,6 +18,7 @@ from dag_gfn.scores.constraints import (
     EdgeSet,
     column_index,
     edge_constraints,
+    edge_mask,
     intervention_targets,
 )
 from dag_gfn.scores.likelihood import LocalLikelihood, Score
@@ -213,6 +215,40 @@ class LocalScores:
             _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
             total += self.local_scores_of(node, graphs[first, :, node])[inverse]
         return total.reshape(adjacency.shape[:-2])
+
+    def constrained(
+        self, required_edges: EdgeSet | None = None, forbidden_edges: EdgeSet | None = None
+    ) -> LocalScores:
+        """Return the same scores of fewer graphs; what was computed is kept.
+
+        Parameters
+        ----------
+        required_edges, forbidden_edges : iterable of (cause, effect), or bool [d, d], optional
+            In addition to those that are required or forbidden here.
+
+        Returns
+        -------
+        LocalScores
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a column is unknown, or no graph meets all constraints.
+
+        Examples
+        --------
+        >>> scores = local_scores(np.random.default_rng(0).normal(size=(50, 2)))
+        >>> scores.constrained(required_edges=[(0, 1)]).log_score([[0, 0], [0, 0]])
+        array(-inf)
+        """
+        required = self.required | edge_mask(required_edges, self.names, "required")
+        forbidden = self.forbidden | edge_mask(forbidden_edges, self.names, "forbidden")
+        np.fill_diagonal(forbidden, False)
+        required, forbidden, _ = edge_constraints(required, forbidden, self.max_parents, self.names)
+        scores = copy(self)
+        scores.required, scores.forbidden = required, forbidden
+        scores.__dict__.pop("_gains", None)  # depends on the constraints
+        return scores
 
     @property
     def num_parent_sets(self) -> int:
