@@ -457,3 +457,76 @@ def test_bad_input(changes, error, message):
     arguments = {"adjacency": [CHAIN, EMPTY], "log_weights": [0.0, 0.0], "names": NAMES} | changes
     with pytest.raises(error, match=message):
         Posterior(**arguments)
+
+
+# --- information -------------------------------------------------------------------------------
+
+
+def log_score_of(exact):
+    """The log joint score of the graphs of an exact posterior, as a function of graphs."""
+    by_code = dict(zip(dag_codes(exact.adjacency).tolist(), exact.log_weights, strict=True))
+    return lambda graphs: np.array([by_code[code] for code in dag_codes(graphs).tolist()])
+
+
+def test_entropy_is_that_of_the_probabilities(exact):
+    expected = -(exact.weights * np.log(exact.weights)).sum()
+    assert exact.entropy() == pytest.approx(expected)
+    assert exact.entropy_standard_error() == 0.0
+    even = Posterior(all_dags(3), np.full(25, -7.0), NAMES, exact=True)
+    assert even.entropy() == pytest.approx(np.log(25))
+
+
+def test_entropy_from_weighted_draws_has_an_honest_error(exact):
+    rng = np.random.default_rng(5)
+    log_proposal = exact.log_weights * 0.7
+    log_proposal -= logsumexp(log_proposal)
+    z = []
+    for _ in range(200):
+        drawn = rng.choice(len(exact), size=2000, p=np.exp(log_proposal))
+        draws = Posterior(
+            exact.adjacency[drawn], exact.log_weights[drawn] - log_proposal[drawn], exact.names
+        )
+        log_score = log_score_of(exact)
+        error = draws.entropy_standard_error(log_score)
+        z.append((draws.entropy(log_score) - exact.entropy()) / error)
+    # 200 standard normal numbers: the limits are four standard errors of their mean and variance.
+    assert abs(np.mean(z)) < 4 / np.sqrt(200)
+    assert abs(np.var(z) - 1) < 4 * np.sqrt(2 / 200)
+
+
+def test_draws_that_do_not_count_do_not_change_the_entropy(exact):
+    log_score = log_score_of(exact)
+    without = Posterior(exact.adjacency[:2], [0.0, -1.0], exact.names)
+    with_one = Posterior(
+        exact.adjacency[:3], [np.log(1.5), np.log(1.5) - 1.0, -np.inf], exact.names
+    )
+    assert with_one.entropy(
+        lambda graphs: np.where(
+            (graphs == exact.adjacency[2]).all(axis=(1, 2)), -np.inf, log_score(graphs)
+        )
+    ) == pytest.approx(without.entropy(log_score))
+
+
+def test_entropy_needs_scores_and_an_evidence(weighted):
+    with pytest.raises(ValueError, match="log_score of LocalScores"):
+        weighted.entropy()
+    chain = Posterior([CHAIN, EMPTY], [0.0, 0.0], NAMES, log_evidence=np.nan)
+    with pytest.raises(ValueError, match="needs the log evidence"):
+        chain.entropy(lambda graphs: np.zeros(len(graphs)))
+
+
+def test_mutual_information_of_a_hand_made_posterior(weighted):
+    # a -> b has probability 0.4, b -> c 0.8, both 0.4.
+    expected = (
+        0.4 * np.log(0.4 / (0.4 * 0.8))
+        + 0.4 * np.log(0.4 / (0.6 * 0.8))
+        + 0.2 * np.log(0.2 / (0.6 * 0.2))
+    )
+    found = weighted.mutual_information(lambda g: g[0, 1], lambda g: g[1, 2])
+    assert found == pytest.approx(expected)
+    assert weighted.mutual_information(lambda g: g[0, 1], lambda g: "same") == pytest.approx(0.0)
+
+
+def test_what_a_graph_says_of_itself_is_its_entropy(exact):
+    found = exact.mutual_information(lambda g: g.tobytes(), lambda g: g.tobytes())
+    assert found == pytest.approx(exact.entropy())

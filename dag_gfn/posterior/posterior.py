@@ -22,6 +22,7 @@ from dag_gfn.posterior.importance import (
     normalised_weights,
     pareto_khat,
 )
+from dag_gfn.posterior.information import entropy_standard_error, mutual_information
 from dag_gfn.posterior.storage import load_arrays, save_arrays
 from dag_gfn.posterior.validation import (
     checked_graphs,
@@ -378,6 +379,116 @@ class Posterior:
         """
         rng = np.random.default_rng(random_state)
         return self.adjacency[rng.choice(self.num_samples, size=n, p=self.weights)]
+
+    # --- information ---------------------------------------------------------------------------
+
+    def entropy(self, log_score: Callable[[NDArray[np.int8]], ArrayLike] | None = None) -> float:
+        r"""Estimate the entropy of the posterior over graphs.
+
+        .. math:: H = \log Z - \mathbb{E}_{G \sim p(G \mid D)} [\log R(G)],
+
+        with both terms from the weighted draws (the entropy of a flow network, Bengio et al. 2021,
+        arXiv 2111.09266, section 6).
+
+        Parameters
+        ----------
+        log_score : callable, optional
+            Maps DAGs, int8 [U, d, d], to ``log p(D | G) + log p(G)``, float [U], with the constant
+            of the weights: ``LocalScores.log_score``. Not needed when the posterior is exact.
+
+        Returns
+        -------
+        float
+            In nats: zero where one graph is certain.
+
+        Raises
+        ------
+        ValueError
+            If the draws say nothing about the log evidence, as those of a Markov chain, or
+            ``log_score`` is missing.
+
+        Examples
+        --------
+        >>> graphs = [[[0, 1], [0, 0]], [[0, 0], [0, 0]]]
+        >>> even = Posterior(graphs, [-3.0, -3.0], ["a", "b"], exact=True)
+        >>> round(even.entropy(), 6)  # log 2
+        0.693147
+        """
+        return self.log_evidence - float(self.weights @ self._log_scores(log_score))
+
+    def entropy_standard_error(
+        self, log_score: Callable[[NDArray[np.int8]], ArrayLike] | None = None
+    ) -> float:
+        """Estimate the Monte Carlo standard error of the entropy, by the delta method.
+
+        Parameters
+        ----------
+        log_score : callable, optional
+            As in `entropy`.
+
+        Returns
+        -------
+        float
+            In nats, for independent draws; 0 when the posterior is exact.
+
+        Raises
+        ------
+        ValueError
+            As in `entropy`.
+        """
+        log_scores = self._log_scores(log_score)
+        if self.exact:
+            return 0.0
+        return entropy_standard_error(self.weights, log_scores)
+
+    def _log_scores(
+        self, log_score: Callable[[NDArray[np.int8]], ArrayLike] | None
+    ) -> NDArray[np.float64]:
+        """Return the log-score of every draw, float64 [S]; 0 for one that does not count."""
+        if np.isnan(self.log_evidence):
+            raise ValueError(
+                "the entropy needs the log evidence, of which these draws say nothing; take those "
+                "of a flow or an exact posterior."
+            )
+        if self.exact:
+            return np.where(self.weights > 0, self.log_weights, 0.0)
+        if log_score is None:
+            raise ValueError("the entropy needs log_score: pass the log_score of LocalScores.")
+        first, inverse = self._distinct.first, self._distinct.inverse
+        scored = [np.asarray(log_score(some)) for some in in_chunks(self.adjacency, first)]
+        return np.where(self.weights > 0, np.concatenate(scored)[inverse], 0.0)
+
+    def mutual_information(
+        self,
+        first: Callable[[NDArray[np.int8]], Any],
+        second: Callable[[NDArray[np.int8]], Any],
+    ) -> float:
+        """Estimate how much one feature of the graph says about another.
+
+        The plug-in estimate from the weighted draws; for independent features it is above zero by
+        about (a - 1) (b - 1) / (2 ESS), where they have a and b values (Miller 1955).
+
+        Parameters
+        ----------
+        first, second : callable
+            Map the adjacency matrix of one DAG, int8 [d, d], to a number, a string or a tuple of
+            them, of which there are few.
+
+        Returns
+        -------
+        float
+            In nats.
+
+        Examples
+        --------
+        >>> graphs = [[[0, 1], [0, 0]], [[0, 0], [1, 0]]]
+        >>> posterior = Posterior(graphs, [0.0, 0.0], ["a", "b"])
+        >>> round(posterior.mutual_information(lambda g: g[0, 1], lambda g: g[1, 0]), 6)  # log 2
+        0.693147
+        """
+        graphs_drawn = self.adjacency[self._distinct.first]
+        pairs = [(first(graph), second(graph)) for graph in graphs_drawn]
+        return mutual_information(pairs, self._distinct.probabilities)
 
     # --- other libraries and files -------------------------------------------------------------
 
