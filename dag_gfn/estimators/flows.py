@@ -51,9 +51,9 @@ class FlowEstimator(PosteriorEstimator):
         r"""Draw from the posterior given that some edges are there, and others not, at once.
 
         Nothing is trained again: the sampler takes no step that the condition rules out, and the
-        weights make up for what the network does not know of it. They also give the total reward of all graphs :math:`G \in E` that meet it,
-        the flow :math:`F_E` of the state-conditional network of Bengio et al. 2021
-        (arXiv 2111.09266, section 5), and with it
+        weights make up for what the network does not know of it. They also give the total reward of
+        all graphs :math:`G \in E` that meet it, the flow :math:`F_E` of a state-conditional
+        network (Bengio et al. 2021, arXiv 2111.09266, section 5), and with it
 
         .. math:: p(E \mid D) = F_E / F = \sum_{G \in E} R(G) \Big/ \sum_G R(G).
 

@@ -190,9 +190,7 @@ def condition_flow(flow: Flow, scores: LocalScores) -> Flow:
     Flow
     """
     problem, gains_function = make_problem(scores, flow.settings)
-    return flow._replace(
-        problem=problem, gains_function=gains_function, highest_log_score=-np.inf
-    )
+    return flow._replace(problem=problem, gains_function=gains_function, highest_log_score=-np.inf)
 
 
 def draw_posterior(

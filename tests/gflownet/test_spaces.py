@@ -60,6 +60,7 @@ def test_the_example_in_the_guide_is_a_space():
     assert np.isfinite(found.log_reward).sum() == 6
     before = space.undo(at(found.states, found.target), jnp.asarray(found.action, jnp.int32))
     np.testing.assert_array_equal(before, at(found.states, found.source))
+    assert space.reaches(at(found.states, found.source), at(found.states, found.target)).all()
 
 
 def test_every_space_has_an_example():
@@ -92,6 +93,16 @@ def test_backward_actions_are_the_transitions_that_lead_to_a_state(listed):
     expected = np.zeros((num_states, space.num_actions), bool)
     expected[found.target, found.action] = True
     np.testing.assert_array_equal(space.backward_mask(found.states), expected)
+
+
+def test_a_state_reaches_what_some_actions_lead_to(listed):
+    space, found, num_states, _ = listed
+    expected = np.eye(num_states, dtype=bool)
+    for source, target in zip(found.source[::-1], found.target[::-1], strict=True):
+        expected[source] |= expected[target]
+    first, second = np.divmod(np.arange(num_states**2), num_states)
+    reached = space.reaches(at(found.states, first), at(found.states, second))
+    np.testing.assert_array_equal(np.asarray(reached).reshape(num_states, -1), expected)
 
 
 def test_no_state_is_a_dead_end(listed):

@@ -3,7 +3,8 @@
 Objects are built from one initial state, one action at a time, until the action to stop. Every
 state has a depth: all ways to it take as many actions, as each adds one thing. A backward step
 undoes an action, so backward policies choose among the same actions as forward ones; where two
-actions lead from one state to the same other one, they are two transitions.
+actions lead from one state to the same other one, they are two transitions. A state leads to
+itself.
 
 Glossary: ``B`` batch, ``A`` actions without the one to stop, ``F`` features.
 """
@@ -26,5 +27,6 @@ class Space(NamedTuple):
     undo: Callable[[Any, jax.Array], Any]  # states, actions int32 [B] -> states before them
     mask: Callable[[Any], jax.Array]  # states -> legal actions, the last to stop, bool [B, A + 1]
     backward_mask: Callable[[Any], jax.Array]  # states -> actions that can have been last, [B, A]
+    reaches: Callable[[Any, Any], jax.Array]  # whether the first leads to the second, bool [B]
     log_reward: Callable[[Any], jax.Array]  # states that may stop -> log R, float32 [B]
     observe: Callable[[Any], jax.Array]  # states -> what a network sees, float32 [B, F]

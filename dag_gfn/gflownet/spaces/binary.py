@@ -62,6 +62,7 @@ def binary_vectors(num_coordinates: int, log_reward: Callable[[jax.Array], jax.A
         backward_mask=lambda state: jnp.stack([state == 0, state == 1], axis=2).reshape(
             len(state), -1
         ),
+        reaches=lambda state, later: jnp.all((state == -1) | (state == later), axis=1),
         log_reward=log_reward,
         observe=observe,
     )

@@ -70,6 +70,7 @@ def dag_edges(scores: LocalScores) -> Space:
         backward_mask=lambda state: (state.adjacency & ~arrays.initial_adjacency).reshape(
             len(state.num_added), -1
         ),
+        reaches=lambda state, later: jnp.all(later.adjacency | ~state.adjacency, axis=(1, 2)),
         log_reward=lambda state: state.local_scores.sum(axis=1),
         observe=observe,
     )

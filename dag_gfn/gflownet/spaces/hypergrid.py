@@ -63,6 +63,7 @@ def hypergrid(dimension: int = 4, height: int = 8, *, least_reward: float = 0.1)
         undo=lambda state, action: move(state, action, -1),
         mask=mask,
         backward_mask=lambda state: state > 0,
+        reaches=lambda state, later: jnp.all(state <= later, axis=1),
         log_reward=log_reward,
         observe=lambda state: jax.nn.one_hot(state, height).reshape(len(state), -1),
     )

@@ -84,6 +84,15 @@ def sequences(
         # An empty sequence has no token, which is -1.
         return jnp.concatenate([end == jnp.arange(alphabet_size) for end in ends], axis=1)
 
+    def reaches(state: Sequence, later: Sequence) -> jax.Array:
+        def stands_at(offset: int) -> jax.Array:
+            behind = jnp.roll(later.tokens, -offset, axis=1)
+            same = jnp.all((place >= state.length[:, None]) | (behind == state.tokens), axis=1)
+            return same & (state.length + offset <= later.length)
+
+        offsets = range(length) if both_ends else range(1)
+        return jnp.any(jnp.stack([stands_at(offset) for offset in offsets]), axis=0)
+
     return Space(
         num_actions=alphabet_size * (1 + both_ends),
         max_steps=length,
@@ -94,6 +103,7 @@ def sequences(
         undo=undo,
         mask=mask,
         backward_mask=backward_mask,
+        reaches=reaches,
         log_reward=lambda state: log_reward(state.tokens),
         observe=lambda state: jax.nn.one_hot(state.tokens, alphabet_size).reshape(
             len(state.length), -1
