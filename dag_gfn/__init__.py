@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dag_gfn import datasets, diagnostics, graphs, metrics, plots, scores
+    from dag_gfn import datasets, design, diagnostics, graphs, metrics, plots, scores
     from dag_gfn.comparison import Comparison, compare
     from dag_gfn.estimators import (
         BootstrapGES,
@@ -44,6 +44,7 @@ __all__ = [
     "__version__",
     "compare",
     "datasets",
+    "design",
     "diagnostics",
     "graphs",
     "local_scores",
@@ -52,7 +53,7 @@ __all__ = [
     "scores",
 ]
 
-_MODULES = {"datasets", "diagnostics", "graphs", "metrics", "plots", "scores"}
+_MODULES = {"datasets", "design", "diagnostics", "graphs", "metrics", "plots", "scores"}
 _HOMES = {
     "BootstrapGES": "estimators",
     "BootstrapPC": "estimators",

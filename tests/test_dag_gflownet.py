@@ -13,7 +13,7 @@ from experiments.dag_gflownet import run as study
 FAST = {
     "exact": lambda: dg.ExactPosterior(progress=False, standardize=True),
     "structure MCMC": lambda: dg.StructureMCMC(
-        max_seconds=0.2, progress=False, random_state=0, standardize=True
+        n_samples=2000, progress=False, random_state=0, standardize=True
     ),
     "bootstrap PC": lambda: dg.BootstrapPC(n_samples=3, progress=False, random_state=0),
 }

@@ -24,6 +24,7 @@ ARROWS = {
     "datasets": {"graphs", "scores", "tables"},
     "posterior": {"graphs"},
     "convergence": set(),
+    "design": {"posterior", "scores", "tables"},
     "diagnostics": {"convergence", "posterior"},
     "metrics": {"graphs", "posterior"},
     "plots": {"comparison", "convergence", "diagnostics", "graphs", "metrics", "posterior"},
