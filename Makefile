@@ -39,7 +39,7 @@ demo: $(STAMP)
 	$(DEMO_COMMAND)
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check

@@ -15,7 +15,7 @@ FAST = {
     "structure MCMC": lambda: dg.StructureMCMC(
         n_samples=2000, progress=False, random_state=0, standardize=True
     ),
-    "bootstrap PC": lambda: dg.BootstrapPC(n_samples=3, progress=False, random_state=0),
+    "bootstrap PC": lambda: dg.BootstrapPC(n_samples=1, progress=False, random_state=0),
 }
 
 pytestmark = [
