@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import haiku as hk
@@ -210,3 +212,12 @@ def untrained() -> Any:
         return Flow(problem, gains_function, settings, params, pd.DataFrame())
 
     return make
+
+
+@pytest.fixture(scope="session")
+def names_in_the_guide() -> dict[str, Any]:
+    """Return what the Python in CONTRIBUTING.md defines."""
+    guide = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec("".join(re.findall(r"^```python\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)), names)
+    return names

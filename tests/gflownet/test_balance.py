@@ -126,6 +126,14 @@ def test_the_solution_has_no_loss(listed, objective, name):
     assert float(loss_along(objective, elsewhere)) > 1e-4
 
 
+def test_the_objective_in_the_guide_vanishes_at_the_solution(listed, names_in_the_guide):
+    median_balance = names_in_the_guide["median_balance"]
+    trajectories = Solution(*listed["both ends"]).trajectories(51)
+    assert float(median_balance(trajectories)) < 1e-5
+    tilted = trajectories.log_forward.at[:, 0].add(jnp.linspace(-1.0, 0.0, 51))
+    assert float(median_balance(trajectories._replace(log_forward=tilted))) > 0.1
+
+
 def total_variation(space, settings, found, params) -> float:
     output = evaluate_policy(space, settings, params["network"], found.states)
     log_prob = terminal_log_prob(found, np.asarray(output.log_forward))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -50,11 +47,8 @@ def listed(request):
     return space, enumerate_states(space), num_states, num_terminal
 
 
-def test_the_example_in_the_guide_is_a_space():
-    guide = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    names: dict[str, object] = {}
-    exec(re.search(r"^```python\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)[1], names)
-    space = names["subsets"](4, 2, number_of_ones)
+def test_the_example_in_the_guide_is_a_space(names_in_the_guide):
+    space = names_in_the_guide["subsets"](4, 2, number_of_ones)
     found = enumerate_states(space)
     assert len(found.depth) == 1 + 4 + 6
     assert np.isfinite(found.log_reward).sum() == 6
