@@ -8,22 +8,19 @@ Two processes share the work, one core each.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from dag_gfn.plots.style import BLUE, GREY, INK, VERMILION
 from experiments import records
 from experiments.active_learning import interventions, sequences
+from experiments.processes import run_cases
 
 FOLDER = Path(__file__).parent
-NUM_PROCESSES = 2
 GREEN, ORANGE = "#009E73", "#E69F00"  # of Okabe and Ito's colours too
 
 Row = dict[str, Any]
@@ -70,9 +67,8 @@ COLOURS = (BLUE, VERMILION, GREEN, ORANGE, INK, GREY)
 MARKERS = "osD^vx"
 
 
-def measured(case: Case) -> Row:
+def measured(study: str, method: str, seed: int) -> Row:
     """Run one campaign, and return its curves over the rounds."""
-    study, method, seed = case
     begin = time.perf_counter()
     rounds = list(STUDIES[study].campaign(STUDIES[study].settings, method, seed))
     curves = {
@@ -234,20 +230,10 @@ def report(study: str, folder: Path) -> None:
         records.fill(folder / "README.md", name, table(rows))
 
 
-def _pin(cores: Any) -> None:
-    os.sched_setaffinity(0, {cores.get()})
-
-
 def measure(cases: list[Case], folder: Path) -> None:
-    """Run the campaigns in processes of one core each, and keep their curves."""
-    context = multiprocessing.get_context("spawn")
-    available = sorted(os.sched_getaffinity(0))
-    cores = context.Queue()
-    for process in range(NUM_PROCESSES):
-        cores.put(available[process % len(available)])
-    with context.Pool(NUM_PROCESSES, _pin, (cores,)) as pool:
-        for row in tqdm(pool.imap_unordered(measured, cases), total=len(cases)):
-            records.put(folder / "results.jsonl", row, ("study", "method", "seed"))
+    """Run the campaigns, and keep their curves."""
+    for row in run_cases(measured, cases):
+        records.put(folder / "results.jsonl", row, ("study", "method", "seed"))
 
 
 def main() -> None:

@@ -9,8 +9,6 @@ tables of the README and the pictures are made.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -20,10 +18,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 import dag_gfn as dg
 from dag_gfn.diagnostics import UntrustedPosteriorWarning
+from experiments.processes import PROCESSES, run_cases
 from experiments.records import Row, fill, markdown, provenance, put, read
 
 FOLDER = Path(__file__).parent
@@ -343,41 +341,24 @@ def draw_twenty(rows: list[Row], path: Path) -> None:
     plt.close(figure)
 
 
-def _start(cores: Any) -> None:
-    """Give a process a core of its own."""
-    os.sched_setaffinity(0, {cores.get()})
-    warnings.simplefilter("ignore", UntrustedPosteriorWarning)  # the tables say so
-
-
-def _run(task: tuple[str, tuple]) -> tuple[str, list[Row], float]:
-    study, case = task
+def measured(study: str, case: tuple) -> tuple[str, list[Row], float]:
+    """Run one case of a study, and say how long it took."""
     begin = time.perf_counter()
+    warnings.simplefilter("ignore", UntrustedPosteriorWarning)  # the tables say so
     rows = STUDIES[study][0](*case)
     return study, rows, time.perf_counter() - begin
-
-
-def measure(tasks: list[tuple[str, tuple]]) -> dict[str, float]:
-    """Run tasks in one process a core, and return the time that each study took in all."""
-    spawn = multiprocessing.get_context("spawn")
-    cores = spawn.Queue()
-    available = sorted(os.sched_getaffinity(0))[:2]
-    for core in available:
-        cores.put(core)
-    spent: dict[str, float] = {}
-    with spawn.Pool(len(available), _start, (cores,)) as pool:
-        done = pool.imap_unordered(_run, tasks)
-        for study, rows, seconds in tqdm(done, total=len(tasks), unit="table"):
-            for row in rows:
-                put(FOLDER / "results.jsonl", row, key=("study", "case", "method"))
-            spent[study] = spent.get(study, 0.0) + seconds / len(available)
-    return spent
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=STUDIES, default=list(STUDIES))
     args = parser.parse_args()
-    spent = measure([(study, case) for study in args.only for case in STUDIES[study][1]])
+    spent = dict.fromkeys(args.only, 0.0)
+    cases = [(study, case) for study in args.only for case in STUDIES[study][1]]
+    for study, made, seconds in run_cases(measured, cases):
+        for row in made:
+            put(FOLDER / "results.jsonl", row, key=("study", "case", "method"))
+        spent[study] += seconds / PROCESSES
     for study, seconds in spent.items():
         rows = [row for row in read(FOLDER / "results.jsonl") if row["study"] == study]
         text = f"{tables(study, rows)}\n\n{provenance(seconds)}"
