@@ -11,7 +11,6 @@ from dag_gfn.gflownet.generic import GenericSettings
 from experiments import records
 from experiments.flow_matching import run
 from experiments.flow_matching.baselines import metropolis_curve, random_curve
-from experiments.flow_matching.cases import run_cases
 from experiments.flow_matching.curves import (
     Visits,
     checkpoints_at,
@@ -21,6 +20,7 @@ from experiments.flow_matching.curves import (
     sampling_floor,
     uniform_policy,
 )
+from experiments.processes import run_cases
 
 
 @pytest.fixture(scope="module")

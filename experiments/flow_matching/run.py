@@ -16,7 +16,6 @@ import numpy as np
 from dag_gfn.gflownet.generic import GenericSettings
 from experiments import records
 from experiments.flow_matching.baselines import metropolis_curve, random_curve
-from experiments.flow_matching.cases import run_cases
 from experiments.flow_matching.curves import (
     WINDOW,
     columns,
@@ -27,6 +26,7 @@ from experiments.flow_matching.curves import (
     sampling_floor,
     uniform_policy,
 )
+from experiments.processes import run_cases
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results.jsonl"
