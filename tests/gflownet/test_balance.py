@@ -147,7 +147,7 @@ def test_training_comes_close_to_the_target(listed, objective, name):
     settings = GenericSettings(objective, width=32, batch_size=32, learning_rate=5e-3)
     state = init(space, settings, jax.random.key(0))
     before = total_variation(space, settings, found, state.params)
-    state, losses = train(space, settings, state, num_updates=600)
+    state, losses = train(space, settings, state, num_updates=1000)
     after = total_variation(space, settings, found, state.params)
     assert np.all(np.isfinite(losses))
     assert after < 0.05 < before
