@@ -84,7 +84,7 @@ def test_results_become_tables_and_pictures(small, monkeypatch, tmp_path):
     shown = {
         name: study.tables(name, [row for row in stored if row["study"] == name]) for name in cases
     }
-    assert shown["twenty"].count("| ER2 |") == len(FAST)
+    assert shown["twenty"].count(" ER2 |") == len(FAST)
     assert "| observational | structure MCMC |" in shown["sachs"]
     monkeypatch.setattr(
         study, "draw_five", partial(study.draw_five, methods=["exact", "structure MCMC"])

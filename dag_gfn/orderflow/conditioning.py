@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -41,6 +41,16 @@ from dag_gfn.orderflow.training import (
 )
 from dag_gfn.posterior import Posterior
 from dag_gfn.scores import LocalScores
+
+_LEAST = float(np.finfo(np.float32).min)  # so that what follows is a number
+
+
+class _Spaces(NamedTuple):
+    """The space that a flow was trained on, and that of what is left."""
+
+    known: OrderSpace
+    given: OrderSpace
+    offset: jax.Array  # float32 [d], log share of all parent sets of each variable that is left
 
 
 def draw_order_posterior_given(
@@ -79,7 +89,9 @@ def draw_order_posterior_given(
         followed = follow_orders(given.space, flow.settings, flow.params, orders)
         return followed.variable, followed.log_forward
 
-    tilted_network = flow.space, given.space, flow.settings, flow.params
+    # Masses are relative to the sum of all parent sets, which is another one in each space.
+    offset = jnp.asarray(given.sums.log_sums[:, -1] - flow.sums.log_sums[:, -1], jnp.float32)
+    tilted_network = _Spaces(flow.space, given.space, offset), flow.settings, flow.params
     sample_tilted = partial(_sample_tilted, *tilted_network)
     follow_tilted = partial(_follow_tilted, *tilted_network)
     key_shown, key_tilted = jax.random.split(jax.random.key(seed))
@@ -119,59 +131,52 @@ def _constrained(flow: OrderFlow, scores: LocalScores) -> OrderFlow:
 
 
 def _tilted_policy(
-    space: OrderSpace,
-    given: OrderSpace,
+    spaces: _Spaces,
     settings: OrderSettings,
     params: Any,
     states: tuple[OrderState, OrderState],
 ) -> jax.Array:
     """Return log P of the next variable, float32 [B, d], from its state in either space."""
-    mass, mass_given = masses(space, states[0]), masses(given, states[1])
+    mass, mass_given = masses(spaces.known, states[0]), masses(spaces.given, states[1])
     log_policy = make_policy(settings).apply(params, Observation(states[0].placed, mass))
     legal = mass_given.legal & mass.legal
-    share = jnp.where(legal, mass_given.log_mass - mass.log_mass, 0.0)
+    log_share = mass_given.log_mass + spaces.offset - mass.log_mass
     # An order at a dead end goes on with any variable; it has no weight.
     allowed = legal | (~legal.any(axis=1, keepdims=True) & ~states[0].placed)
-    log_policy = jnp.maximum(log_policy, jnp.finfo(jnp.float32).min)
-    return jax.nn.log_softmax(jnp.where(allowed, log_policy + share, -jnp.inf))
+    logits = jnp.maximum(log_policy, _LEAST) + jnp.where(legal, log_share, 0.0)
+    return jax.nn.log_softmax(jnp.where(allowed, logits, -jnp.inf))
 
 
 def _walk_tilted(
-    space: OrderSpace,
-    given: OrderSpace,
+    spaces: _Spaces,
     settings: OrderSettings,
     params: Any,
     choose: Callable[[jax.Array, Any], jax.Array],
     choices: jax.Array,
-    batch_size: int,
 ) -> Walked:
     """Place what is chosen, with the log-policy and one entry of `choices` at hand each time."""
 
     def place_one(states: tuple[OrderState, OrderState], choice: jax.Array) -> tuple:
-        log_policy = _tilted_policy(space, given, settings, params, states)
+        log_policy = _tilted_policy(spaces, settings, params, states)
         variable = choose(log_policy, choice)
-        after = step(space, states[0], variable), step(given, states[1], variable)
+        after = step(spaces.known, states[0], variable), step(spaces.given, states[1], variable)
         return after, (variable, jnp.take_along_axis(log_policy, variable[:, None], axis=1)[:, 0])
 
-    start = initial(space, batch_size), initial(given, batch_size)
+    start = initial(spaces.known, SAMPLING_BATCH), initial(spaces.given, SAMPLING_BATCH)
     return jax.lax.scan(place_one, start, choices)[1]
 
 
 @partial(jax.jit, static_argnames="settings")
-def _sample_tilted(
-    space: OrderSpace, given: OrderSpace, settings: OrderSettings, params: Any, key: jax.Array
-) -> Walked:
+def _sample_tilted(spaces: _Spaces, settings: OrderSettings, params: Any, key: jax.Array) -> Walked:
     def draw(log_policy: jax.Array, key: jax.Array) -> jax.Array:
         return jax.random.categorical(key, log_policy).astype(jnp.int32)
 
-    keys = jax.random.split(key, space.rank.shape[0])
-    return _walk_tilted(space, given, settings, params, draw, keys, SAMPLING_BATCH)
+    keys = jax.random.split(key, spaces.offset.shape[0])
+    return _walk_tilted(spaces, settings, params, draw, keys)
 
 
 @partial(jax.jit, static_argnames="settings")
 def _follow_tilted(
-    space: OrderSpace, given: OrderSpace, settings: OrderSettings, params: Any, orders: jax.Array
+    spaces: _Spaces, settings: OrderSettings, params: Any, orders: jax.Array
 ) -> Walked:
-    return _walk_tilted(
-        space, given, settings, params, lambda _, variable: variable, orders.T, len(orders)
-    )
+    return _walk_tilted(spaces, settings, params, lambda _, variable: variable, orders.T)

@@ -127,3 +127,20 @@ def test_an_edge_that_is_no_candidate_cannot_be_required(order_model, scores):
 def test_draws_that_are_worth_too_little_are_warned_of(order_model):
     with pytest.warns(UntrustedPosteriorWarning, match="worth"):
         order_model.condition([(2, 3)], n_samples=8, random_state=0)
+
+
+def test_a_condition_that_moves_one_variable_far_is_met_evenly():
+    # Given that 0 does not cause 1, the parent sets of 1 that are left weigh next to nothing.
+    values = np.random.default_rng(0).normal(size=(1000, 4))
+    values[:, 1] += 2 * values[:, 0]
+    values[:, 3] += values[:, 2]
+    scores = dg.local_scores(values)
+    model = dg.OrderGFlowNet(num_updates=1000, width=32, progress=False, random_state=0)
+    model.infer(scores)
+    given = model.condition(forbidden_edges=[(0, 1)], random_state=0)
+    exact = dg.ExactPosterior(progress=False).infer(scores.constrained(None, [(0, 1)]))
+    whole = dg.ExactPosterior(progress=False).infer(scores)
+    expected = np.exp(exact.log_evidence_ - whole.log_evidence_)
+    error = given.metadata["probability_standard_error"]
+    assert given.metadata["probability"] == pytest.approx(expected, abs=4.5 * error)
+    assert given.efficiency > 0.3
