@@ -26,6 +26,7 @@ from experiments.records import Row, fill, markdown, provenance, put, read
 
 FOLDER = Path(__file__).parent
 NUM_ROWS = 100
+GRAPHS_OF_GES = 8  # one search takes up to 15 seconds
 OF_PC: dict[str, Any] = {"progress": False, "random_state": 0}
 SETTINGS = OF_PC | {"standardize": True}  # PC tests correlations, which have no scale
 
@@ -40,14 +41,13 @@ METHODS: dict[str, dict[str, Callable[[], Any]]] = {
         "bootstrap PC": lambda: dg.BootstrapPC(max_seconds=3.0, **OF_PC),
     },
     "twenty": {
-        "order flow": lambda: dg.OrderGFlowNet(num_updates=800, **SETTINGS),
-        "order flow, fair prior": lambda: dg.OrderGFlowNet(
-            num_updates=600, prior="fair", **SETTINGS
+        "order flow": lambda: dg.OrderGFlowNet(num_updates=400, n_samples=3000, **SETTINGS),
+        "structure MCMC": lambda: dg.StructureMCMC(max_seconds=4.0, **SETTINGS),
+        "structure MCMC, fair prior": lambda: dg.StructureMCMC(
+            max_seconds=4.0, prior="fair", **SETTINGS
         ),
-        "structure MCMC": lambda: dg.StructureMCMC(max_seconds=5.0, **SETTINGS),
-        "partition MCMC": lambda: dg.PartitionMCMC(max_seconds=5.0, **SETTINGS),
-        "bootstrap GES": lambda: dg.BootstrapGES(max_seconds=3.0, **SETTINGS),
-        "bootstrap PC": lambda: dg.BootstrapPC(max_seconds=3.0, **OF_PC),
+        "bootstrap GES": lambda: dg.BootstrapGES(max_seconds=1.0, **SETTINGS),
+        "bootstrap PC": lambda: dg.BootstrapPC(max_seconds=2.0, **OF_PC),
     },
     "sachs": {
         "exact": lambda: dg.ExactPosterior(),
@@ -133,6 +133,8 @@ def twenty(edges_per_node: int, seed: int) -> list[Row]:
     scores = dg.local_scores(table, standardize=True)
     rows = []
     for name, make in METHODS["twenty"].items():
+        if name == "bootstrap GES" and seed >= GRAPHS_OF_GES:
+            continue
         try:
             judged = _judged(make(), table, scores, truth)
         except RuntimeError:

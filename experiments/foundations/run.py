@@ -37,9 +37,11 @@ from dag_gfn.gflownet.generic import (
     update,
 )
 from dag_gfn.gflownet.spaces import Space, binary_vectors, dag_edges, hypergrid
+from dag_gfn.plots.style import BLUE, VERMILION
 from experiments.records import Row, fill, markdown, provenance, put, read
 
 FOLDER = Path(__file__).parent
+GREEN = "#009E73"  # of Okabe and Ito's colours, as the others
 SETTINGS = GenericSettings("sub_trajectory_balance", width=128, batch_size=64)
 # Updates at each learning rate, one after the other.
 SCHEDULE = ((6000, 4e-3), (2000, 1e-3), (1000, 2e-4))
@@ -369,13 +371,14 @@ COLUMNS: dict[str, dict[str, str | Callable[[Row], str]]] = {
 def draw(rows: list[Row], path: Path) -> None:
     """Draw what was learned against what is exact, each study in its panels."""
     figure, axes = plt.subplots(2, 2, figsize=(8, 7.4), layout="constrained")
-    colours = dict(zip([*SPACES, *TABLES], plt.colormaps["tab10"].colors, strict=False))
+    colours = dict(zip([*SPACES, *TABLES], (BLUE, VERMILION, GREEN) * 2, strict=False))
     flow_axes, entropy_axes, information_axes, condition_axes = axes.flat
     for row in rows:
         name, look = row["case"], {"s": 10, "alpha": 0.6, "linewidths": 0}
         look |= {"label": name, "color": colours[name]}
         if row["study"] == "flows":
-            flow_axes.scatter(*row["points"]["flow"], **look)
+            # The initial state comes first; its exact flow is Z.
+            flow_axes.scatter(*np.subtract(row["points"]["flow"], row["log_z"]), **look)
             entropy_axes.scatter(*row["points"]["entropy"], **look)
             if "information" in row:
                 information_axes.scatter(*row["information"], **look)
@@ -392,7 +395,7 @@ def draw(rows: list[Row], path: Path) -> None:
                 color=colours[name],
             )
     for one, title, quantity in (
-        (flow_axes, "Reward of all that a state reaches", "log F(s | s), nats"),
+        (flow_axes, "Reward of all that a state reaches", "log F(s | s) - log Z, nats"),
         (entropy_axes, "Entropy of what a state ends in", "H(x | s), nats"),
         (information_axes, "What two features say of each other", "mutual information, nats"),
         (condition_axes, "One to three edges, without retraining", "log p(edges | data), nats"),
