@@ -20,7 +20,13 @@ import jax.numpy as jnp
 import optax
 
 from dag_gfn.gflownet import generic
-from dag_gfn.gflownet.generic import GenericSettings, GenericState, Rollout
+from dag_gfn.gflownet.generic import (
+    GenericSettings,
+    GenericState,
+    Rollout,
+    chosen_entry,
+    chosen_rows,
+)
 from dag_gfn.gflownet.spaces.base import Space
 
 
@@ -107,7 +113,7 @@ def propose(
         log_backward = generic.evaluate_policy(space, settings, params, states).log_backward
         key = jax.random.fold_in(key_back, index)
         action = jax.random.categorical(key, log_backward).astype(jnp.int32)
-        log_ratio -= _chosen(log_backward, action)
+        log_ratio -= chosen_entry(log_backward, action)
         return space.undo(states, action), undone.at[index].set(action), log_ratio
 
     def redo(index: jax.Array, carry: tuple[Any, Any, jax.Array]) -> tuple:
@@ -119,18 +125,16 @@ def propose(
         again = undone[num_steps - 1 - index]
         states, known = space.step(states, action), space.step(known, again)
         log_backward = generic.evaluate_policy(space, settings, params, states).log_backward
-        log_ratio += _chosen(log_forward[batch_size:], again) + _chosen(log_backward, action)
-        return states, known, log_ratio - _chosen(log_forward[:batch_size], action)
+        log_ratio += chosen_entry(log_forward[batch_size:], again) + chosen_entry(
+            log_backward, action
+        )
+        return states, known, log_ratio - chosen_entry(log_forward[:batch_size], action)
 
     none = jnp.zeros((space.max_steps, batch_size), jnp.int32)
     start = (objects, none, jnp.zeros(batch_size))
     start, undone, log_ratio = jax.lax.fori_loop(0, num_steps, undo, start)
     found, _, log_ratio = jax.lax.fori_loop(0, num_steps, redo, (start, start, log_ratio))
     return Proposal(found, log_ratio)
-
-
-def _chosen(values: jax.Array, action: jax.Array) -> jax.Array:
-    return jnp.take_along_axis(values, action[:, None], axis=1)[:, 0]
 
 
 def metropolis(
@@ -158,11 +162,7 @@ def metropolis(
     """
     log_odds = energy(objects) - energy(proposal.objects) + proposal.log_ratio
     accepted = jnp.log(jax.random.uniform(key, log_odds.shape)) < log_odds
-
-    def chosen(new: jax.Array, old: jax.Array) -> jax.Array:
-        return jnp.where(accepted.reshape(-1, *[1] * (new.ndim - 1)), new, old)
-
-    return jax.tree.map(chosen, proposal.objects, objects), accepted
+    return chosen_rows(accepted, proposal.objects, objects), accepted
 
 
 def init(space: Space, settings: EnergySettings, model: EnergyModel, key: jax.Array) -> EnergyState:

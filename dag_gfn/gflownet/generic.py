@@ -149,7 +149,7 @@ def roll_out(
         action = jnp.where(going, action, space.num_actions).astype(jnp.int32)
         moves = action < space.num_actions
         moved = space.step(states, jnp.where(moves, action, 0))
-        after = _chosen_rows(moves, moved, states)
+        after = chosen_rows(moves, moved, states)
         return (after, moves), (states, action, going)
 
     everywhere = jnp.ones(len(jax.tree.leaves(start)[0]), bool)
@@ -187,7 +187,7 @@ def walk_back(
             logits = evaluate_policy(space, settings, params, states).log_backward
         action = jax.random.categorical(key, jnp.where(possible, logits, -jnp.inf))
         action = jnp.where(going, action, 0).astype(jnp.int32)
-        before = _chosen_rows(going, space.undo(states, action), states)
+        before = chosen_rows(going, space.undo(states, action), states)
         return before, (states, action, going)
 
     keys = jax.random.split(key, space.max_steps)
@@ -223,7 +223,7 @@ def follow(
     )
     is_stop = rollout.is_action & (rollout.action == space.num_actions)
     undone = jnp.minimum(rollout.action, space.num_actions - 1)
-    log_backward = _chosen(output.log_backward[1:], undone)
+    log_backward = chosen_entry(output.log_backward[1:], undone)
     if OBJECTIVES[settings.objective].of is Window:
         log_reward = space.log_reward(flat).reshape(num_places, batch_size)
     else:  # rewards can be costly, and only the last is looked at
@@ -234,7 +234,7 @@ def follow(
         inflow = _log_inflow(space, settings, params, flat).reshape(inflow.shape)
         outflow = jax.nn.logsumexp(output.log_edge_flow, axis=-1)
     by_place = Trajectories(
-        log_forward=_chosen(output.log_forward[:-1], rollout.action),
+        log_forward=chosen_entry(output.log_forward[:-1], rollout.action),
         log_backward=jnp.where(rollout.is_action & ~is_stop, log_backward, 0.0),
         is_action=rollout.is_action,
         is_stop=is_stop,
@@ -248,11 +248,12 @@ def follow(
     return jax.tree.map(lambda leaf: leaf.T, by_place)
 
 
-def _chosen(values: jax.Array, action: jax.Array) -> jax.Array:
+def chosen_entry(values: jax.Array, action: jax.Array) -> jax.Array:
+    """Return the value [..., A] of each action, [...]."""
     return jnp.take_along_axis(values, action[..., None], axis=-1)[..., 0]
 
 
-def _chosen_rows(chosen: jax.Array, new: Any, old: Any) -> Any:
+def chosen_rows(chosen: jax.Array, new: Any, old: Any) -> Any:
     """Return the new states where they are chosen, bool [B], and the old ones elsewhere."""
     return jax.tree.map(
         lambda one, other: jnp.where(chosen.reshape(-1, *[1] * (one.ndim - 1)), one, other),
@@ -268,8 +269,8 @@ def _log_inflow(space: Space, settings: GenericSettings, params: Any, states: An
     actions = jnp.tile(jnp.arange(space.num_actions, dtype=jnp.int32), batch_size)
     repeated = jax.tree.map(lambda leaf: jnp.repeat(leaf, space.num_actions, axis=0), states)
     # Where there is nothing to undo any state will do, so long as it is one.
-    undone = _chosen_rows(possible.ravel(), space.undo(repeated, actions), repeated)
-    flows = _chosen(evaluate_policy(space, settings, params, undone).log_edge_flow, actions)
+    undone = chosen_rows(possible.ravel(), space.undo(repeated, actions), repeated)
+    flows = chosen_entry(evaluate_policy(space, settings, params, undone).log_edge_flow, actions)
     flows = jnp.where(possible, flows.reshape(possible.shape), -jnp.inf)
     any_parent = possible.any(axis=1)
     safe = jnp.where(any_parent[:, None], flows, 0.0)

@@ -96,15 +96,14 @@ def draw_order_posterior_given(
     follow_tilted = partial(_follow_tilted, *tilted_network)
     key_shown, key_tilted = jax.random.split(jax.random.key(seed))
     num_shown = num_samples // 2
-    shown, _ = orders_in_batches(sample_shown, num_shown, key_shown)
-    tilted, _ = orders_in_batches(sample_tilted, num_samples - num_shown, key_tilted)
-    orders = np.concatenate([shown, tilted])
+    shown, by_shown = orders_in_batches(sample_shown, num_shown, key_shown)
+    tilted, by_tilted = orders_in_batches(sample_tilted, num_samples - num_shown, key_tilted)
+    log_shown = np.concatenate([by_shown, log_prob_of_orders(follow_shown, tilted)])
+    log_tilted = np.concatenate([log_prob_of_orders(follow_tilted, shown), by_tilted])
     share = num_shown / num_samples
     with np.errstate(divide="ignore"):  # of a single draw, none is from the first
-        log_forward = np.logaddexp(
-            np.log(share) + log_prob_of_orders(follow_shown, orders),
-            np.log1p(-share) + log_prob_of_orders(follow_tilted, orders),
-        )
+        log_forward = np.logaddexp(np.log(share) + log_shown, np.log1p(-share) + log_tilted)
+    orders = np.concatenate([shown, tilted])
     return posterior_of_orders(given, scores, orders, log_forward, seed=seed)
 
 

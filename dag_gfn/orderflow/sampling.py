@@ -71,7 +71,7 @@ def orders_in_batches(
     log_forward : float64 [N]
         Log-probability that each is drawn.
     """
-    num_batches = -(-num_samples // SAMPLING_BATCH)
+    num_batches = max(1, -(-num_samples // SAMPLING_BATCH))  # none asked for are none of a batch
     batches = [jax.device_get(sample(one)) for one in jax.random.split(key, num_batches)]
     orders = np.concatenate([variable.T for variable, _ in batches])[:num_samples]
     log_forward = np.concatenate([steps.sum(axis=0) for _, steps in batches])

@@ -129,6 +129,10 @@ def test_draws_that_are_worth_too_little_are_warned_of(order_model):
         order_model.condition([(2, 3)], n_samples=8, random_state=0)
 
 
+def test_a_single_draw_can_be_asked_for(order_model):
+    assert len(order_model.condition([(2, 3)], n_samples=1, random_state=0)) == 1
+
+
 def test_a_condition_that_moves_one_variable_far_is_met_evenly():
     # Given that 0 does not cause 1, the parent sets of 1 that are left weigh next to nothing.
     values = np.random.default_rng(0).normal(size=(1000, 4))
