@@ -7,18 +7,15 @@ Writes results.jsonl, the pictures, and the tables of README.md.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import time
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
 
 from dag_gfn.gflownet.energy import EnergySettings
 from dag_gfn.gflownet.generic import GenericSettings
 from experiments import records
 from experiments.energy_based import ising, planes
+from experiments.processes import run_cases
 
 FOLDER = Path(__file__).parent
 PLANES = ("2spirals", "8gaussians", "circles", "moons", "pinwheel")
@@ -46,25 +43,9 @@ ISING_SETTINGS = ising.IsingSettings(
 )
 
 
-def measure(case: tuple[str, Any]) -> planes.Plane | ising.Study:
+def measure(name: str, settings: Any) -> tuple[str, planes.Plane | ising.Study]:
     """Run one case: the Ising model, or the density of that name."""
-    name, settings = case
-    return ising.study(settings) if name == "ising" else planes.study(name, settings)
-
-
-def _pin(cores: Any) -> None:
-    os.sched_setaffinity(0, {cores.get()})
-
-
-def measure_all(cases: list[tuple[str, Any]]) -> list[Any]:
-    """Run cases in two processes, each on a core of its own, in which jax starts one thread."""
-    context = multiprocessing.get_context("spawn")
-    cores = context.SimpleQueue()
-    allowed = sorted(os.sched_getaffinity(0))
-    for worker in range(2):
-        cores.put(allowed[worker % len(allowed)])
-    with context.Pool(2, initializer=_pin, initargs=(cores,)) as pool:
-        return list(tqdm(pool.imap(measure, cases), total=len(cases), unit="case"))
+    return name, ising.study(settings) if name == "ising" else planes.study(name, settings)
 
 
 def _decimals(name: str, digits: int) -> Any:
@@ -127,8 +108,8 @@ def report(learned: ising.Study, found: list[planes.Plane], seconds: float, fold
 def main() -> None:
     begin = time.perf_counter()
     cases = [("ising", ISING_SETTINGS), *((name, PLANE_SETTINGS) for name in PLANES)]
-    learned, *found = measure_all(cases)
-    report(learned, found, time.perf_counter() - begin, FOLDER)
+    made = dict(run_cases(measure, cases))
+    report(made["ising"], [made[name] for name in PLANES], time.perf_counter() - begin, FOLDER)
 
 
 if __name__ == "__main__":
