@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,7 +77,7 @@ class BDe:
             codes=np.ascontiguousarray(rows[:, :-1].T),
             targets=rows[:, -1],
             counts=counts.astype(np.int64),
-            num_states=np.array([len(column) for column in states], dtype=np.int64),
+            states=tuple(tuple(column) for column in states),
             equivalent_sample_size=float(self.equivalent_sample_size),
         )
 
@@ -92,20 +94,26 @@ class BDeLikelihood(LocalLikelihood):
         Column that was set by intervention, -1 for none.
     counts : ndarray of int64 [m]
         How often the row occurs.
-    num_states : ndarray of int64 [d]
+    states : tuple of tuples [d]
+        What each code of each column stands for.
     equivalent_sample_size : float
     """
 
     codes: np.ndarray
     targets: np.ndarray
     counts: np.ndarray
-    num_states: np.ndarray
+    states: tuple[tuple[Any, ...], ...]
     equivalent_sample_size: float
 
     @property
     def num_variables(self) -> int:
         """Number of columns, d."""
         return len(self.codes)
+
+    @cached_property
+    def num_states(self) -> np.ndarray:
+        """Number of states of each column, int64 [d]."""
+        return np.array([len(column) for column in self.states], dtype=np.int64)
 
     def log_marginals(self, node: int, parent_sets: np.ndarray) -> np.ndarray:
         """Return log p(column `node` | columns of each parent set), float64 [K]."""

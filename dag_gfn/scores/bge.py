@@ -111,14 +111,19 @@ class BGe:
                 f"column {frame.columns[np.argmin(shares)]!r} is a linear combination of other "
                 "columns up to rounding, at the scale of T; drop it, or use standardize=True."
             )
+        num_rows = np.array([len(block) for block in rows])
+        totals = np.stack([block.sum(axis=0) for block in rows])
         return BGeLikelihood(
             names=tuple(frame.columns),
             alpha_mu=float(self.alpha_mu),
             alpha_w=float(alpha_w),
             prior_scale=prior_scale,
             posterior_scale=scales,
-            num_rows=np.array([len(block) for block in rows]),
+            posterior_mean=(totals + self.alpha_mu * mean) / (num_rows + self.alpha_mu)[:, None],
+            num_rows=num_rows,
             version=version,
+            column_means=values.mean(axis=0),
+            column_sds=values.std(axis=0),
         )
 
     def _prior_mean(self, num_variables: int) -> np.ndarray:
@@ -179,8 +184,11 @@ class BGeLikelihood(LocalLikelihood):
     alpha_w: float
     prior_scale: np.ndarray
     posterior_scale: np.ndarray
+    posterior_mean: np.ndarray
     num_rows: np.ndarray
     version: np.ndarray
+    column_means: np.ndarray
+    column_sds: np.ndarray
 
     @property
     def num_variables(self) -> int:
