@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dag_gfn import datasets, design, diagnostics, graphs, metrics, plots, scores
+    from dag_gfn import datasets, design, diagnostics, features, graphs, metrics, plots, scores
     from dag_gfn.comparison import Comparison, compare
     from dag_gfn.estimators import (
         BootstrapGES,
@@ -46,6 +46,7 @@ __all__ = [
     "datasets",
     "design",
     "diagnostics",
+    "features",
     "graphs",
     "local_scores",
     "metrics",
@@ -53,7 +54,7 @@ __all__ = [
     "scores",
 ]
 
-_MODULES = {"datasets", "design", "diagnostics", "graphs", "metrics", "plots", "scores"}
+_MODULES = {"datasets", "design", "diagnostics", "features", "graphs", "metrics", "plots", "scores"}
 _HOMES = {
     "BootstrapGES": "estimators",
     "BootstrapPC": "estimators",

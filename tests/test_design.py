@@ -9,15 +9,7 @@ from scipy import stats
 from scipy.special import entr, rel_entr
 
 import dag_gfn as dg
-from dag_gfn.design import (
-    _surprise,
-    choose_intervention,
-    draw_worlds,
-    expected_information_gain,
-    log_predictive,
-    regressions,
-    simulate_outcomes,
-)
+from dag_gfn.design import _surprise, choose_intervention, expected_information_gain
 from dag_gfn.graphs import all_dags
 from dag_gfn.scores import BGe
 
@@ -41,32 +33,38 @@ def posterior(table):
 
 
 @pytest.fixture(scope="module")
-def beliefs(table):
-    return regressions(table, np.array([-1] * 10 + [1] * 3 + [2] * 2), SCORE)
+def mechanisms(posterior):
+    return posterior.mechanisms
 
 
-def gains(table, posterior, **settings):
-    settings = {"interventions": TARGETS, "score": SCORE, "random_state": 0} | settings
-    return expected_information_gain(table, posterior, **settings)
+def gains(posterior, **settings):
+    return expected_information_gain(posterior, **{"random_state": 0} | settings)
 
 
 def appended(table, outcome):
     return pd.concat([table, pd.DataFrame(outcome, columns=table.columns)], ignore_index=True)
 
 
-def outcomes_of(beliefs, adjacency, target, *, num_rows, num_outcomes, seed=0):
+def networks_of(mechanisms, adjacency, num_outcomes, seed=0):
     drawn = np.repeat(adjacency[None], num_outcomes, axis=0)
-    worlds = draw_worlds(beliefs, drawn, num_rows, np.random.default_rng(seed))
-    return simulate_outcomes(worlds, target, 1.0, 0.5)
+    return mechanisms.draw(drawn, np.zeros(num_outcomes), np.random.default_rng(seed))
+
+
+def outcomes_of(mechanisms, adjacency, *, num_rows, num_outcomes, seed=0):
+    """Rows in which X0 is set to about 1."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(1.0, 0.5, (num_outcomes, num_rows))
+    networks = networks_of(mechanisms, adjacency, num_outcomes, seed)
+    return networks.simulate(num_rows, {"X0": values}, random_state=rng)
 
 
 # --- what the gains are made of ------------------------------------------------------------------
 
 
-def test_the_density_of_new_rows_is_the_difference_of_local_scores(table, beliefs):
-    outcomes = outcomes_of(beliefs, CHAIN, 0, num_rows=3, num_outcomes=2)
+def test_the_density_of_new_rows_is_the_difference_of_local_scores(table, mechanisms):
+    outcomes = outcomes_of(mechanisms, CHAIN, num_rows=3, num_outcomes=2)
     parent_sets = np.array([[0, 0, 0], [1, 0, 0], [0, 0, 1], [1, 0, 1]], np.int8)
-    density = log_predictive(beliefs, outcomes, 1, parent_sets)
+    density = mechanisms.log_predictive(outcomes, 1, parent_sets)
     before = dg.local_scores(table, SCORE, interventions=TARGETS)
     for outcome, of_sets in zip(outcomes, density, strict=True):
         after = dg.local_scores(
@@ -76,12 +74,12 @@ def test_the_density_of_new_rows_is_the_difference_of_local_scores(table, belief
         np.testing.assert_allclose(of_sets, expected, atol=1e-9)
 
 
-def test_a_simulated_row_follows_the_predictive_t_distribution(beliefs):
+def test_a_simulated_row_follows_the_predictive_t_distribution(mechanisms):
     """One new value of X2 given its parent X1: normal-Wishart predictive, by its distribution."""
-    outcomes = outcomes_of(beliefs, CHAIN, 0, num_rows=1, num_outcomes=4000)[:, 0]
-    version = beliefs.version[2]
-    scale, mean = beliefs.scale[version], beliefs.mean[version]
-    weight, degrees = beliefs.mean_weight[version], beliefs.degrees[version] + 2
+    outcomes = outcomes_of(mechanisms, CHAIN, num_rows=1, num_outcomes=4000)[:, 0]
+    version = mechanisms.version[2]
+    scale, mean = mechanisms.scale[version], mechanisms.mean[version]
+    weight, degrees = mechanisms.mean_weight[version], mechanisms.degrees[version] + 2
     slope = scale[1, 2] / scale[1, 1]
     off = outcomes[:, 1] - mean[1]
     variance = (scale[2, 2] - slope * scale[1, 2]) / degrees
@@ -90,13 +88,13 @@ def test_a_simulated_row_follows_the_predictive_t_distribution(beliefs):
     assert stats.kstest(standard, stats.t(degrees).cdf).pvalue > 1e-3
 
 
-def test_ratios_of_densities_have_mean_one_under_the_graph_of_the_divisor(beliefs):
+def test_ratios_of_densities_have_mean_one_under_the_graph_of_the_divisor(mechanisms):
     """E[p(Y | G') / p(Y | G)] = 1 for Y from G; a mixture in the divisor keeps the tail light."""
     graphs = all_dags(3)[[3, 10, 17]]
     terms = np.zeros((len(graphs), 2, 600))
     for source, graph in enumerate(graphs[:2]):
-        outcomes = outcomes_of(beliefs, graph, 0, num_rows=2, num_outcomes=600, seed=source)
-        density = sum(log_predictive(beliefs, outcomes, j, graphs[:, :, j]) for j in (1, 2))
+        outcomes = outcomes_of(mechanisms, graph, num_rows=2, num_outcomes=600, seed=source)
+        density = sum(mechanisms.log_predictive(outcomes, j, graphs[:, :, j]) for j in (1, 2))
         mixture = np.logaddexp(density[:, 0], density[:, 1]) - np.log(2)
         terms[:, source] = np.exp(density - mixture[:, None]).T
     for of_graph in terms[:2]:
@@ -104,29 +102,15 @@ def test_ratios_of_densities_have_mean_one_under_the_graph_of_the_divisor(belief
         assert abs(mean - 1) < 4 * error
 
 
-def test_what_is_set_is_set_and_does_not_depend_on_its_parents(beliefs):
-    drawn = np.repeat(CHAIN[None], 3, axis=0)
-    worlds = draw_worlds(beliefs, drawn, 2, np.random.default_rng(0))
-    outcome = simulate_outcomes(worlds, 1, 2.5, 0.0)
-    np.testing.assert_allclose(outcome[:, :, 1], 2.5)
-    slope, intercept = worlds.coefficients[:, None, 1, 2], worlds.intercepts[:, None, 2]
-    np.testing.assert_allclose(
-        outcome[:, :, 2], intercept + 2.5 * slope + worlds.noise[:, :, 2], atol=1e-12
-    )
-    unset = simulate_outcomes(worlds, -1, 2.5, 0.0)
-    expected = worlds.intercepts[:, None, 0] + worlds.noise[:, :, 0]
-    np.testing.assert_allclose(unset[:, :, 0], expected)
-
-
 # --- the gains -----------------------------------------------------------------------------------
 
 
-def test_gain_is_the_expected_fall_of_the_entropy(table, posterior, beliefs):
+def test_gain_is_the_expected_fall_of_the_entropy(table, posterior, mechanisms):
     """I(G; Y) = H(G | D) - E H(G | D, Y), and each posterior is enumerated anew here."""
     rng = np.random.default_rng(5)
-    worlds = draw_worlds(beliefs, posterior.sample(300, rng), 6, rng)
-    outcomes = simulate_outcomes(worlds, 1, 0.0, 2.0)
-    surprise = _surprise(beliefs, outcomes, 1, posterior.adjacency, posterior.weights)
+    networks = mechanisms.draw(posterior.sample(300, rng), np.zeros(300), rng)
+    outcomes = networks.simulate(6, {"X1": rng.normal(0.0, 2.0, (300, 6))}, random_state=rng)
+    surprise = _surprise(mechanisms, outcomes, 1, posterior.adjacency, posterior.weights)
     falls = []
     for outcome, divergence in zip(outcomes, surprise, strict=True):
         after = dg.ExactPosterior(SCORE).fit(
@@ -135,24 +119,26 @@ def test_gain_is_the_expected_fall_of_the_entropy(table, posterior, beliefs):
         weights = after.posterior_.weights
         assert rel_entr(weights, posterior.weights).sum() == pytest.approx(divergence, abs=1e-8)
         falls.append(posterior.entropy() - entr(weights).sum())
-    estimate = gains(table, posterior, candidates=["X1"], num_rows=6, set_to=(0.0, 2.0)).loc["X1"]
+    estimate = gains(posterior, candidates=["X1"], num_rows=6, set_to=(0.0, 2.0)).loc["X1"]
     error = np.hypot(estimate["standard_error"], np.std(falls) / np.sqrt(len(falls)))
     assert abs(estimate["gain"] - np.mean(falls)) < 4 * error
     assert error < 0.1 * estimate["gain"]
 
 
-def test_a_certain_graph_leaves_nothing_to_gain(table):
-    certain = dg.Posterior([CHAIN] * 3, np.zeros(3), list(table.columns))
-    np.testing.assert_allclose(gains(table, certain), 0.0, atol=1e-12)
+def test_a_certain_graph_leaves_nothing_to_gain(table, mechanisms):
+    certain = dg.Posterior([CHAIN] * 3, np.zeros(3), list(table.columns), mechanisms=mechanisms)
+    np.testing.assert_allclose(gains(certain), 0.0, atol=1e-12)
 
 
 def test_only_an_intervention_tells_cause_from_effect():
     """Among X0 -> X1 and X1 -> X0 rows without one teach nothing, ever more rows under one all."""
     table = dg.datasets.simulate_linear_gaussian([[0, 1], [0, 0]], 60, random_state=0).table
-    pair = dg.Posterior([[[0, 1], [0, 0]], [[0, 0], [1, 0]]], np.zeros(2), ["X0", "X1"])
+    known = dg.ExactPosterior().fit(table).posterior_.mechanisms
+    graphs = [[[0, 1], [0, 0]], [[0, 0], [1, 0]]]
+    pair = dg.Posterior(graphs, np.zeros(2), ["X0", "X1"], mechanisms=known)
     by_rows = [
         expected_information_gain(
-            table, pair, candidates=[None, "X0", "X1"], num_rows=num_rows, random_state=1
+            pair, candidates=[None, "X0", "X1"], num_rows=num_rows, random_state=1
         )["gain"]
         for num_rows in (1, 4, 16, 256)
     ]
@@ -164,23 +150,55 @@ def test_only_an_intervention_tells_cause_from_effect():
         assert of_target[-1] > 0.95 * np.log(2)
 
 
-def test_gains_are_at_most_the_entropy_and_follow_names_not_positions(table, posterior):
-    result = gains(table, posterior)
+def test_gains_are_at_most_the_entropy_and_the_largest_is_chosen(posterior):
+    result = gains(posterior)
     assert (result["gain"] > 0).all()
     assert (result["gain"] < posterior.entropy()).all()
-    renamed = dg.Posterior(
-        posterior.adjacency[:, ::-1, ::-1], posterior.log_weights, posterior.names[::-1], exact=True
+    assert choose_intervention(posterior, random_state=0) == str(result["gain"].idxmax())
+
+
+def test_positions_name_the_same_candidates(posterior):
+    pd.testing.assert_frame_equal(
+        gains(posterior, candidates=[2, 0]), gains(posterior, candidates=["X2", "X0"])
     )
-    pd.testing.assert_frame_equal(gains(table, renamed), result)
-    assert choose_intervention(
-        table, posterior, interventions=TARGETS, score=SCORE, random_state=0
-    ) == str(result["gain"].idxmax())
 
 
-def test_draws_give_the_gains_of_the_posterior_they_stand_for(table, posterior):
+def test_a_standardised_fit_is_asked_in_the_units_of_the_table(table):
+    """Other units of the columns change nothing where the fit standardises them."""
+    scaled = table * [10.0, 0.1, 3.0] + [5.0, 0.0, -1.0]
+    first, second = (
+        gains(dg.ExactPosterior(standardize=True).fit(one, interventions=TARGETS).posterior_)
+        for one in (table, scaled)
+    )
+    np.testing.assert_allclose(first, second, rtol=1e-6)
+
+
+def test_categories_are_set_at_random_and_gain_the_expected_fall_of_the_entropy():
+    """With one new row all outcomes can be listed: no simulation is left but that of the gain."""
+    dag = pd.DataFrame([[0, 1], [0, 0]], ["a", "b"], ["a", "b"])
+    table = dg.datasets.simulate_categorical(dag, 30, random_state=0).table
+    score = dg.scores.BDe(2.0)
+    posterior = dg.ExactPosterior(score).fit(table).posterior_
+    states = posterior.mechanisms.states
+    fall = 0.0
+    for value in states[0]:
+        for answer in states[1]:
+            new = pd.DataFrame({"a": [value], "b": [answer]}).astype(table.dtypes)
+            chance = np.exp(posterior.log_predictive(new, interventions=["a"]))
+            both = pd.concat([table, new])
+            targets = [None] * 30 + ["a"]
+            after = dg.ExactPosterior(score).fit(both, interventions=targets).posterior_
+            fall += chance / len(states[0]) * (posterior.entropy() - after.entropy())
+    estimate = gains(posterior, candidates=["a"], num_rows=1, num_outcomes=4000).loc["a"]
+    assert abs(estimate["gain"] - fall) < 4 * estimate["standard_error"]
+    with pytest.raises(ValueError, match="categories are set at random"):
+        gains(posterior, set_to=(0.0, 1.0))
+
+
+def test_draws_give_the_gains_of_the_posterior_they_stand_for(posterior, mechanisms):
     draws = posterior.sample(4000, random_state=0)
-    drawn = dg.Posterior(draws, np.zeros(len(draws)), posterior.names)
-    exact, estimated = gains(table, posterior), gains(table, drawn, random_state=1)
+    drawn = dg.Posterior(draws, np.zeros(len(draws)), posterior.names, mechanisms=mechanisms)
+    exact, estimated = gains(posterior), gains(drawn, random_state=1)
     error = np.hypot(exact["standard_error"], estimated["standard_error"])
     assert (np.abs(exact["gain"] - estimated["gain"]) < 4 * error + 0.02).all()
 
@@ -196,20 +214,15 @@ def test_draws_give_the_gains_of_the_posterior_they_stand_for(table, posterior):
         ({"num_rows": 0}, "num_rows must be at least 1, not 0"),
         ({"num_outcomes": 1}, "num_outcomes must be at least 2, not 1"),
         ({"set_to": (0.0, -1.0)}, "at least 0"),
-        ({"interventions": ["X1"]}, "1 targets for 15 rows"),
     ],
 )
-def test_settings_that_do_not_fit_are_refused(table, posterior, settings, message):
+def test_settings_that_do_not_fit_are_refused(posterior, settings, message):
     with pytest.raises(ValueError, match=message):
-        gains(table, posterior, **settings)
+        gains(posterior, **settings)
 
 
-def test_another_score_and_other_variables_are_refused(table, posterior):
-    with pytest.raises(TypeError, match="BGe alone"):
-        gains(table, posterior, score="bge")
+def test_a_name_is_no_list_and_graphs_alone_are_refused(posterior):
     with pytest.raises(TypeError, match="not the name 'X1'"):
-        gains(table, posterior, candidates="X1")
-    with pytest.raises(ValueError, match="the posterior has no variable 'other'"):
-        gains(table.rename(columns={"X2": "other"}), posterior)
-    with pytest.raises(ValueError, match="the table has no variable 'X2'"):
-        gains(table[["X0", "X1"]], posterior)
+        gains(posterior, candidates="X1")
+    with pytest.raises(ValueError, match="knows graphs alone, and gains need the mechanisms"):
+        gains(dg.Posterior([CHAIN], [0.0], posterior.names))

@@ -4,11 +4,13 @@ import itertools
 import os
 import warnings
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import logsumexp
 
+from dag_gfn.features import edge, in_class, path, v_structure
 from dag_gfn.graphs import all_dags, cpdag, dag_codes, markov_blankets, transitive_closure
 from dag_gfn.posterior import (
     Posterior,
@@ -271,6 +273,185 @@ def test_expectation_refuses_functions_that_do_not_fit(weighted):
         weighted.expectation(lambda graphs: graphs.sum(), vectorised=True)
     with pytest.raises(ValueError, match="different shapes"):
         weighted.expectation(lambda graph: np.zeros(int(graph.sum())))
+
+
+# --- probabilities of features -----------------------------------------------------------------
+
+
+def test_probabilities_of_features_and_functions_worked_out_by_hand(weighted):
+    assert weighted.probability(path("a", "c")) == pytest.approx(0.8)
+    assert weighted.probability(path("a", "c") & ~edge("a", "c")) == pytest.approx(0.4)
+    for given in (edge("b", "c"), lambda graph: graph[1, 2]):
+        assert weighted.probability(edge("a", "b"), given) == pytest.approx(0.5)
+        assert weighted.probability(lambda graph: graph[0, 1], given) == pytest.approx(0.5)
+
+
+def test_conditional_probabilities_of_an_exact_posterior_are_ratios(exact):
+    feature, condition = path("a", "d"), v_structure("a", "b", "c") | edge("d", "c")
+    true, fulfilled = (one.evaluate(exact.adjacency, exact.names) for one in (feature, condition))
+    expected = exact.weights[true & fulfilled].sum() / exact.weights[fulfilled].sum()
+    assert exact.probability(feature, given=condition) == pytest.approx(expected)
+    assert exact.probability(feature) == pytest.approx(exact.path_marginals().loc["a", "d"])
+    assert exact.probability_standard_error(feature, given=condition) == 0.0
+
+
+def test_classes_have_the_probabilities_of_their_features(exact):
+    classes = exact.equivalence_classes()
+    for pattern, probability in zip(classes.cpdags[:5], classes.probabilities[:5], strict=True):
+        assert exact.probability(in_class(pattern)) == pytest.approx(probability)
+
+
+def test_what_is_always_true_has_a_probability_of_one(exact):
+    tautology = edge("a", "b") | ~edge("a", "b")
+    assert exact.probability(tautology) == 1.0
+    assert exact.probability(~tautology) == 0.0
+    assert exact.probability(lambda graph: True, given=path("a", "b")) == 1.0
+
+
+def test_predicates_are_asked_only_where_they_count():
+    posterior = Posterior(
+        [CHAIN, EMPTY, CHAIN, COLLIDER], [0.0, -np.inf, 0.0, 0.0], NAMES, log_evidence=np.nan
+    )
+    asked, conditions = [], []
+
+    def predicate(graph):
+        asked.append(graph.tolist())
+        return True
+
+    def condition(graph):
+        conditions.append(graph.tolist())
+        return graph[0, 1]
+
+    assert posterior.probability(predicate, given=condition) == 1.0
+    assert asked == [CHAIN]
+    assert sorted(conditions) == sorted([CHAIN, COLLIDER])
+    with pytest.raises(ValueError, match="no drawn graph fulfils the condition"):
+        posterior.probability(predicate, given=lambda graph: graph.sum() == 0)
+    with pytest.raises(ValueError, match="no drawn graph fulfils the condition"):
+        posterior.probability_standard_error(edge("a", "b"), given=edge("c", "a"))
+
+
+def test_anything_that_can_be_evaluated_is_a_predicate(weighted):
+    class Sparse:
+        def evaluate(self, adjacency, names):
+            assert names == tuple(NAMES)
+            return adjacency.sum(axis=(1, 2)) < 2
+
+    class Wrong:
+        def evaluate(self, adjacency, names):
+            return True
+
+    assert weighted.probability(Sparse()) == pytest.approx(0.2)
+    with pytest.raises(ValueError, match="predicate.evaluate returned shape .* one value for each"):
+        weighted.probability(Wrong())
+    with pytest.raises(TypeError, match="predicate must be a function .* it is a str"):
+        weighted.probability("a -> b")
+    with pytest.raises(TypeError, match="given must be a function .* it is a bool"):
+        weighted.probability(edge("a", "b"), given=True)
+    with pytest.raises(ValueError, match="no variable 'x'; there are a, b, c"):
+        weighted.probability(edge("a", "x"))
+
+
+def test_chunks_do_not_change_probabilities(exact, monkeypatch):
+    def ask():
+        return exact.probability(path("a", "b"), given=lambda graph: graph.sum() > 2)
+
+    whole = ask()
+    monkeypatch.setattr(distinct_module, "CHUNK_ENTRIES", 16 * 100)
+    assert ask() == whole
+
+
+def test_standard_error_of_probabilities_of_equal_weights_is_binomial():
+    posterior = Posterior([CHAIN] * 30 + [COLLIDER] * 20 + [EMPTY] * 50, np.zeros(100), NAMES)
+    assert posterior.probability_standard_error(edge("a", "b")) == pytest.approx(
+        np.sqrt(0.3 * 0.7 / 100)
+    )
+    assert posterior.probability_standard_error(
+        edge("a", "b"), given=edge("b", "c")
+    ) == pytest.approx(np.sqrt(0.6 * 0.4 / 50))
+    assert posterior.probability_standard_error(edge("c", "a")) == 0.0
+
+
+def test_standard_error_of_a_probability_is_that_of_the_edge(exact):
+    log_weights = np.random.default_rng(0).normal(size=543)
+    posterior = Posterior(exact.adjacency, log_weights, exact.names)
+    assert posterior.probability_standard_error(edge("a", "b")) == pytest.approx(
+        posterior.edge_marginals_standard_error().loc["a", "b"]
+    )
+
+
+@pytest.mark.parametrize("given", [None, edge("c", "b") | edge("d", "b")], ids=str)
+def test_standard_error_of_probabilities_is_the_spread_of_reweighted_draws(exact, given):
+    rng = np.random.default_rng(2)
+    feature = path("a", "b")
+    log_proposal = exact.log_weights * 0.7
+    log_proposal -= logsumexp(log_proposal)
+    z = []
+    for _ in range(200):
+        drawn = rng.choice(len(exact), size=2000, p=np.exp(log_proposal))
+        draws = Posterior(
+            exact.adjacency[drawn], exact.log_weights[drawn] - log_proposal[drawn], exact.names
+        )
+        error = draws.probability_standard_error(feature, given)
+        z.append((draws.probability(feature, given) - exact.probability(feature, given)) / error)
+    # 200 standard normal numbers: the limits are four standard errors of their mean and variance.
+    assert abs(np.mean(z)) < 4 / np.sqrt(200)
+    assert abs(np.var(z) - 1) < 4 * np.sqrt(2 / 200)
+
+
+# --- consensus ---------------------------------------------------------------------------------
+
+
+def test_consensus_keeps_the_probable_edges(weighted):
+    graph = weighted.consensus()
+    assert isinstance(graph, nx.DiGraph)
+    assert list(graph.nodes) == NAMES
+    assert list(graph.edges) == [("b", "c")]
+    assert graph.edges["b", "c"]["probability"] == pytest.approx(0.8)
+    assert set(weighted.consensus(0.4).edges) == {("a", "b"), ("a", "c"), ("b", "c")}
+    assert not weighted.consensus(0.81).edges
+
+
+def test_consensus_skeleton_adds_the_directions_up(exact):
+    marginals = exact.edge_marginals()
+    both = exact.consensus(1e-9, skeleton=True)
+    assert not both.is_directed()
+    assert both.number_of_edges() == 6
+    for first, second, probability in both.edges(data="probability"):
+        assert probability == pytest.approx(
+            marginals.loc[first, second] + marginals.loc[second, first]
+        )
+    reversals = Posterior([CHAIN, np.transpose(CHAIN)], [0.0, 0.0], NAMES)
+    assert not reversals.consensus(0.51).edges
+    assert set(reversals.consensus(0.51, skeleton=True).edges) == {("a", "b"), ("b", "c")}
+
+
+def test_consensus_has_no_cycle_above_the_threshold_at_which_there_can_be_one():
+    chains = [np.roll(CHAIN, (shift, shift), axis=(0, 1)) for shift in range(3)]
+    posterior = Posterior(chains, np.zeros(3), NAMES)
+    cycle = posterior.consensus(2 / 3)
+    assert set(cycle.edges) == {("a", "b"), ("b", "c"), ("c", "a")}
+    assert not posterior.consensus(0.67).edges
+    two = Posterior([CHAIN, np.transpose(CHAIN)], [0.0, 0.0], NAMES).consensus(0.5)
+    assert set(two.edges) == {("a", "b"), ("b", "a"), ("b", "c"), ("c", "b")}
+
+
+def test_rounding_does_not_change_the_consensus():
+    """An edge of all draws is there at a threshold of one, and no other at the smallest one."""
+    log_weights = np.random.default_rng(3).normal(0, 3, size=543)
+    graphs = all_dags(4)
+    kept = graphs[:, 0, 1] == 1
+    posterior = Posterior(graphs[kept], log_weights[kept], list("abcd"))
+    assert list(posterior.consensus(1.0).edges) == [("a", "b")]
+    assert list(posterior.consensus(1.0, skeleton=True).edges) == [("a", "b")]
+    assert not nx.number_of_selfloops(posterior.consensus(1e-300))
+    assert not posterior.consensus(1e-300).has_edge("b", "a")
+
+
+@pytest.mark.parametrize("threshold", [0, -0.5, 1.01, np.nan])
+def test_consensus_refuses_thresholds_that_are_no_probability(weighted, threshold):
+    with pytest.raises(ValueError, match=f"threshold is {threshold}"):
+        weighted.consensus(threshold)
 
 
 # --- other libraries ---------------------------------------------------------------------------

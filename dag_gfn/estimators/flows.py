@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from dag_gfn.diagnostics import warn_if_untrusted
 from dag_gfn.estimators.base import PosteriorEstimator
+from dag_gfn.estimators.mechanisms import mechanisms_of
 from dag_gfn.posterior import Posterior
 from dag_gfn.scores import LocalScores
 from dag_gfn.scores.constraints import EdgeSet
@@ -38,7 +39,9 @@ class FlowEstimator(PosteriorEstimator):
         """
         check_is_fitted(self)
         seed = int(check_random_state(random_state).randint(2**31 - 1))
-        return self._draw(self.scores_, n_samples, seed)
+        posterior = self._draw(self.scores_, n_samples, seed)
+        posterior.mechanisms = mechanisms_of(self.scores_)
+        return posterior
 
     def condition(
         self,
@@ -94,6 +97,7 @@ class FlowEstimator(PosteriorEstimator):
         scores = self.scores_.constrained(required_edges, forbidden_edges)
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         posterior = self._draw(scores, self.n_samples if n_samples is None else n_samples, seed)
+        posterior.mechanisms = mechanisms_of(scores)
         whole = self._weighted_draws()
         probability = math.exp(posterior.log_evidence - whole.log_evidence)
         relative_error = math.hypot(

@@ -21,12 +21,14 @@ from dag_gfn.graphs.conversion import from_networkx, from_pgmpy, to_networkx, to
 from dag_gfn.graphs.enumeration import all_dags
 from dag_gfn.graphs.equivalence import cpdag
 from dag_gfn.graphs.patterns import consistent_extension, num_members, random_member
+from dag_gfn.graphs.separation import d_separated
 
 __all__ = [
     "all_dags",
     "check_dag",
     "consistent_extension",
     "cpdag",
+    "d_separated",
     "dag_codes",
     "from_networkx",
     "from_pgmpy",

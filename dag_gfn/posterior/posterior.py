@@ -15,25 +15,30 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 
 from dag_gfn import graphs
-from dag_gfn.posterior.distinct import Distinct, distinct_graphs, in_chunks, weighted_sum
+from dag_gfn.posterior.distinct import distinct_graphs, in_chunks, weighted_sum
 from dag_gfn.posterior.importance import (
     effective_sample_size,
     log_mean_weight,
-    normalised_weights,
     pareto_khat,
 )
 from dag_gfn.posterior.information import entropy_standard_error, mutual_information
+from dag_gfn.posterior.mechanisms import Mechanisms
+from dag_gfn.posterior.parametric import ParametricPosterior
+from dag_gfn.posterior.queries import Answer, Predicate, answer, answer_standard_error
 from dag_gfn.posterior.storage import load_arrays, save_arrays
 from dag_gfn.posterior.validation import (
     checked_graphs,
     checked_log_weights,
     checked_names,
-    read_only,
 )
 
 if TYPE_CHECKING:
     from pgmpy.base import DAG
     from xarray import DataTree
+
+
+# What is lost, at most, when probabilities are summed.
+_ROUNDING = 1e-12
 
 
 class UniqueGraphs(NamedTuple):
@@ -52,7 +57,7 @@ class EquivalenceClasses(NamedTuple):
     num_dags: NDArray[np.int64]  # [C], how many distinct DAGs of each class were drawn
 
 
-class Posterior:
+class Posterior(ParametricPosterior):
     """Weighted DAGs that stand for p(G | D).
 
     Every mean over the posterior is the self-normalised sum ``sum_s w_s f(G_s) / sum_s w_s`` over
@@ -78,6 +83,9 @@ class Posterior:
         What made the draws, in words.
     metadata : mapping, optional
         Anything else worth keeping, of types that JSON knows.
+    mechanisms : LinearGaussianMechanisms or CategoricalMechanisms, optional
+        What the table says of the parameters given a graph; for `sample_parameters`,
+        `causal_effects` and `log_predictive`. Estimators provide it under the scores BGe and BDe.
 
     Raises
     ------
@@ -110,6 +118,7 @@ class Posterior:
         exact: bool = False,
         method: str = "",
         metadata: Mapping[str, Any] | None = None,
+        mechanisms: Mechanisms | None = None,
     ) -> None:
         self.names: tuple[str, ...] = checked_names(names)
         self.adjacency: NDArray[np.int8] = checked_graphs(adjacency, self.names)
@@ -119,6 +128,7 @@ class Posterior:
         self.exact = bool(exact)
         self.method = str(method)
         self.metadata: dict[str, Any] = dict(metadata or {})
+        self.mechanisms = mechanisms
         self._given_log_evidence = None if log_evidence is None else float(log_evidence)
         if self.exact and len(self._distinct.first) != len(self.adjacency):
             raise ValueError(
@@ -140,11 +150,6 @@ class Posterior:
         return len(self.adjacency)
 
     # --- the weights ---------------------------------------------------------------------------
-
-    @cached_property
-    def weights(self) -> NDArray[np.float64]:
-        """Weights that sum to one, float64 [S]."""
-        return read_only(normalised_weights(self.log_weights))
 
     @cached_property
     def khat(self) -> float:
@@ -289,7 +294,8 @@ class Posterior:
         -------
         EquivalenceClasses
             ``cpdags`` int8 [C, d, d], ``probabilities`` float64 [C] that descend and sum to one,
-            ``num_dags`` int64 [C] of distinct DAGs seen. Graphs of weight zero are left out.
+            ``num_dags`` int64 [C] of distinct DAGs seen. The first is the most probable class.
+            Graphs of weight zero are left out.
         """
         distinct = self._distinct
         kept = distinct.probabilities > 0
@@ -301,6 +307,53 @@ class Posterior:
         return EquivalenceClasses(
             patterns[classes.first[order]], classes.probabilities[order], classes.counts[order]
         )
+
+    def consensus(self, threshold: float = 0.5, *, skeleton: bool = False) -> nx.DiGraph | nx.Graph:
+        """Gather the edges that are probable, each judged by itself.
+
+        The edges need not be those of a drawn graph, nor acyclic. No drawn graph has all k edges of
+        a cycle, so that one of them has a probability of at most 1 - 1/k: above a threshold of 0.5
+        there are not both directions of an edge, and above 1 - 1/d there is no cycle at all
+        (``networkx.is_directed_acyclic_graph`` tells). Equivalent graphs share the probability of
+        an edge between its directions, so that neither may pass; ``skeleton=True`` adds the two up.
+
+        Parameters
+        ----------
+        threshold : float
+            The smallest probability of an edge that is kept, above 0 and at most 1.
+        skeleton : bool
+            Ask whether two variables are adjacent, whatever the direction.
+
+        Returns
+        -------
+        networkx.DiGraph, or networkx.Graph if ``skeleton``
+            All variables are nodes. Each edge has an attribute ``probability``.
+
+        Raises
+        ------
+        ValueError
+            If ``threshold`` is not above 0 and at most 1.
+
+        Examples
+        --------
+        >>> posterior = Posterior([[[0, 1], [0, 0]], [[0, 0], [1, 0]]], [0.0, 0.0], ["a", "b"])
+        >>> posterior.consensus(0.9).edges
+        OutEdgeView([])
+        >>> posterior.consensus(0.9, skeleton=True).edges(data="probability")
+        EdgeDataView([('a', 'b', 1.0)])
+        """
+        if not 0 < threshold <= 1:
+            raise ValueError(
+                f"threshold is {threshold}; it is a probability, above 0 and at most 1."
+            )
+        probabilities = self._mean(graphs.skeleton if skeleton else lambda adjacency: adjacency)
+        graph = nx.Graph() if skeleton else nx.DiGraph()
+        graph.add_nodes_from(self.names)
+        # The probability of an edge of all draws is a sum, which rounding can leave below one.
+        kept = (probabilities > 0) & (probabilities >= threshold - _ROUNDING)
+        for i, j in np.argwhere(kept):
+            graph.add_edge(self.names[i], self.names[j], probability=float(probabilities[i, j]))
+        return graph
 
     # --- any function of the graph -------------------------------------------------------------
 
@@ -347,19 +400,84 @@ class Posterior:
         mean = self._mean(function if vectorised else one_by_one)
         return float(mean) if np.ndim(mean) == 0 else mean
 
-    def probability(self, predicate: Callable[[NDArray[np.int8]], Any]) -> float:
+    def probability(self, predicate: Predicate, given: Predicate | None = None) -> float:
         """Compute the posterior probability that something is true of the graph.
 
         Parameters
         ----------
-        predicate : callable
-            Maps the adjacency matrix of one DAG, int8 [d, d], to True or False.
+        predicate : Feature or callable
+            A feature of `dag_gfn.features`, asked of all graphs at once, or anything else with
+            ``evaluate(adjacency, names)`` that maps int8 [U, d, d] to bool [U]; or a function that
+            maps the adjacency matrix of one DAG, int8 [d, d], to True or False.
+        given : Feature or callable, optional
+            A condition of the same kind: the answer is p(predicate | given, D). The predicate is
+            asked only of graphs that fulfil it.
 
         Returns
         -------
         float
+
+        Raises
+        ------
+        ValueError
+            If no drawn graph of positive weight fulfils ``given``, a feature is about a variable
+            that is not there, or ``evaluate`` does not return one value for each graph.
+        TypeError
+            If ``predicate`` or ``given`` is of neither kind.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dag_gfn.features import adjacent, edge
+        >>> graphs = [[[0, 1], [0, 0]], [[0, 0], [1, 0]], [[0, 0], [0, 0]]]
+        >>> posterior = Posterior(graphs, np.log([0.375, 0.125, 0.5]), ["a", "b"])
+        >>> posterior.probability(edge("a", "b"))
+        0.375
+        >>> posterior.probability(edge("a", "b"), given=adjacent("a", "b"))
+        0.75
+        >>> posterior.probability(lambda graph: graph.sum() == 0)
+        0.5
         """
-        return self.expectation(lambda graph: bool(predicate(graph)))
+        return self._answer(predicate, given).probability
+
+    def probability_standard_error(
+        self, predicate: Predicate, given: Predicate | None = None
+    ) -> float:
+        """Estimate the Monte Carlo standard error of a probability.
+
+        The delta method for the ratio ``p = sum_s w_s g_s f_s / sum_s w_s g_s`` of independent
+        draws, with f and g 1 where the predicate and the condition are true,
+        ``se^2 = sum_s w_s^2 g_s (f_s - p)^2 / (sum_s w_s g_s)^2`` (Owen 2013, Monte Carlo theory,
+        methods and examples, section 9.2).
+
+        Parameters
+        ----------
+        predicate : Feature or callable
+            As in `probability`.
+        given : Feature or callable, optional
+            As in `probability`.
+
+        Returns
+        -------
+        float
+            Zero when the posterior is exact. It is also zero where all draws agree, which does not
+            make the answer certain.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in `probability`.
+
+        Examples
+        --------
+        >>> from dag_gfn.features import edge
+        >>> graphs = [[[0, 1], [0, 0]], [[0, 0], [0, 0]]] * 50
+        >>> posterior = Posterior(graphs, [0.0] * 100, ["a", "b"])
+        >>> round(posterior.probability_standard_error(edge("a", "b")), 6)
+        0.05
+        """
+        found = self._answer(predicate, given)
+        return 0.0 if self.exact else answer_standard_error(found, self.weights, self._distinct)
 
     def sample(
         self, n: int, random_state: int | np.random.Generator | None = None
@@ -546,7 +664,9 @@ class Posterior:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one ``.npz`` file, without pickle.
 
-        An existing file is replaced in one step, so that a reader never sees half of one.
+        The mechanisms go with it: for measurements means and scatter matrices, for categories the
+        distinct rows of the table and how often each occurs. An existing file is replaced in one
+        step, so that a reader never sees half of one.
 
         Parameters
         ----------
@@ -569,6 +689,7 @@ class Posterior:
                 "method": self.method,
                 "metadata": self.metadata,
             },
+            mechanisms=self.mechanisms,
         )
 
     @classmethod
@@ -591,7 +712,13 @@ class Posterior:
             If the file was cut short, or is not one that ``save`` wrote.
         """
         stored = load_arrays(path)
-        return cls(stored.adjacency, stored.log_weights, stored.names, **stored.about)
+        return cls(
+            stored.adjacency,
+            stored.log_weights,
+            stored.names,
+            mechanisms=stored.mechanisms,
+            **stored.about,
+        )
 
     def __repr__(self) -> str:
         """Describe the posterior and how far to trust it."""
@@ -628,10 +755,11 @@ class Posterior:
     def _frame(self, matrix: NDArray) -> pd.DataFrame:
         return pd.DataFrame(matrix, index=list(self.names), columns=list(self.names))
 
-    @cached_property
-    def _distinct(self) -> Distinct:
-        return distinct_graphs(self.adjacency, self.weights)
-
-    def _mean(self, function: Callable) -> NDArray:
-        distinct = self._distinct
-        return weighted_sum(function, self.adjacency, distinct.first, distinct.probabilities)
+    def _answer(self, predicate: Predicate, given: Predicate | None) -> Answer:
+        return answer(
+            predicate,
+            given,
+            adjacency=self.adjacency,
+            distinct=self._distinct,
+            names=self.names,
+        )

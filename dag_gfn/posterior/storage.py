@@ -14,7 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dag_gfn.posterior.mechanisms import MECHANISMS, Mechanisms
+
 FORMAT = "dag_gfn posterior 1"
+_PREFIX = "mechanisms."
 
 
 class StoredPosterior(NamedTuple):
@@ -24,6 +27,7 @@ class StoredPosterior(NamedTuple):
     log_weights: NDArray[np.float64]  # [S]
     names: tuple[str, ...]
     about: dict[str, Any]
+    mechanisms: Mechanisms | None
 
 
 def save_arrays(
@@ -33,6 +37,7 @@ def save_arrays(
     log_weights: NDArray[np.float64],
     names: Sequence[str],
     about: Mapping[str, Any],
+    mechanisms: Mechanisms | None = None,
 ) -> None:
     """Write a posterior's arrays and what is known about them.
 
@@ -44,6 +49,7 @@ def save_arrays(
     names : sequence of str, length d
     about : mapping
         Of types that JSON knows.
+    mechanisms : Mechanisms, optional
 
     Raises
     ------
@@ -56,6 +62,12 @@ def save_arrays(
         raise TypeError(
             f"metadata cannot be saved ({error}); keep to numbers, strings, lists and dicts."
         ) from error
+    extra: dict[str, Any] = {}
+    if mechanisms is not None:
+        arrays, plain = mechanisms.arrays()
+        extra = {_PREFIX + name: array for name, array in arrays.items()}
+        kind = next(name for name, known in MECHANISMS.items() if isinstance(mechanisms, known))
+        extra["mechanisms"] = np.array(json.dumps({"kind": kind, "about": plain}))
     path = Path(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -67,6 +79,7 @@ def save_arrays(
                 edges=np.packbits(adjacency.reshape(len(adjacency), -1), axis=1),
                 log_weights=log_weights,
                 about=np.array(text),
+                **extra,
             )
         os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files private
         os.replace(temporary, path)
@@ -103,6 +116,7 @@ def load_arrays(path: str | os.PathLike[str]) -> StoredPosterior:
             log_weights = stored["log_weights"]
             bits = np.unpackbits(stored["edges"], axis=1, count=len(names) ** 2)
             about = json.loads(str(stored["about"]))
+            mechanisms = _stored_mechanisms(stored, names)
     except (
         EOFError,
         KeyError,
@@ -118,7 +132,16 @@ def load_arrays(path: str | os.PathLike[str]) -> StoredPosterior:
             "it again."
         ) from error
     adjacency = bits.view(np.int8).reshape(-1, len(names), len(names))
-    return StoredPosterior(adjacency, log_weights, names, about)
+    return StoredPosterior(adjacency, log_weights, names, about, mechanisms)
+
+
+def _stored_mechanisms(stored: Mapping[str, NDArray], names: tuple[str, ...]) -> Mechanisms | None:
+    """Return the mechanisms of a file, if it has any."""
+    if "mechanisms" not in stored:
+        return None
+    saved = json.loads(str(stored["mechanisms"]))
+    arrays = {key.removeprefix(_PREFIX): stored[key] for key in stored if key.startswith(_PREFIX)}
+    return MECHANISMS[saved["kind"]].from_arrays(names, arrays, saved["about"])
 
 
 def _umask() -> int:

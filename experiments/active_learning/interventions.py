@@ -61,10 +61,8 @@ def campaign(settings: InterventionSettings, strategy: str, seed: int) -> Iterat
         target, predicted = None, None
         if strategy == "information gain":
             gains = expected_information_gain(
-                table,
                 posterior,
                 num_rows=settings.num_rows,
-                interventions=targets,
                 set_to=SET_TO,
                 num_outcomes=settings.num_outcomes,
                 random_state=np.random.default_rng([seed, number]),

@@ -28,11 +28,7 @@ def measurements(d: int = 3) -> pd.DataFrame:
 
 
 def expected_failures(estimator):
-    no_method = "the parameter `score` has the name of scikit-learn's method, which is not here"
     return {
-        "check_fit_score_takes_y": no_method,
-        "check_n_features_in_after_fitting": no_method,
-        "check_pipeline_consistency": no_method,
         "check_estimators_dtypes": (
             "integers with few values are refused by BGe as codes of categories, on purpose"
         ),
