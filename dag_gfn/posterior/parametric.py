@@ -134,9 +134,7 @@ class ParametricPosterior:
         True
         """
         mechanisms = self._known_mechanisms("effects")
-        no_effect = 1 - self._mean(graphs.transitive_closure)
-        np.fill_diagonal(no_effect, 1.0)
-        no_effect = np.clip(no_effect, 0.0, 1.0)
+        no_effect = self._mean(lambda some: ~graphs.transitive_closure(some))
         unique = self._distinct
         kept = np.flatnonzero(unique.probabilities)
         each = self.adjacency[unique.first[kept]], np.log(unique.probabilities[kept])
