@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import dag_gfn
-from dag_gfn.cli import compare, fit
+from dag_gfn.cli import compare, effects, fit
 from dag_gfn.cli.messages import Refusal
 
 __all__ = ["build_parser", "main"]
@@ -31,6 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"dag-gfn {dag_gfn.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     fit.add_parser(commands)
+    effects.add_parser(commands)
     compare.add_parser(commands)
     return parser
 

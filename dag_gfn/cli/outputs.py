@@ -101,9 +101,9 @@ def write_results(
             path, index=False
         ),
         "history.csv": lambda path: history.to_csv(path, index=False),
-        "edge_marginals.png": lambda path: _draw(path, "edge_marginals", posterior),
-        "posterior_graph.png": lambda path: _draw(path, "posterior_graph", posterior),
-        "training_curve.png": lambda path: _draw(path, "training_curve", history),
+        "edge_marginals.png": lambda path: draw(path, "edge_marginals", posterior),
+        "posterior_graph.png": lambda path: draw(path, "posterior_graph", posterior),
+        "training_curve.png": lambda path: draw(path, "training_curve", history),
     }
     # On the same disk as the folder, where a rename is one step.
     with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as staging:
@@ -164,7 +164,8 @@ def _plain(value: Any) -> Any:
     return repr(value)
 
 
-def _draw(path: Path, plot: str, what: Any) -> None:
+def draw(path: Path, plot: str, *what: Any, **settings: Any) -> None:
+    """Draw a picture of `dag_gfn.plots`, by name, to a file."""
     import matplotlib
 
     matplotlib.use("agg")  # files need no screen
@@ -172,7 +173,7 @@ def _draw(path: Path, plot: str, what: Any) -> None:
 
     from dag_gfn import plots
 
-    axes: Axes = getattr(plots, plot)(what)
+    axes: Axes = getattr(plots, plot)(*what, **settings)
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.savefig(path, dpi=200)
