@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dag_gfn import datasets, design, diagnostics, features, graphs, metrics, plots, scores
+    from dag_gfn.calibration import Calibration, calibrate
     from dag_gfn.comparison import Comparison, compare
     from dag_gfn.estimators import (
         BootstrapGES,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         DAGGFlowNet,
         ExactPosterior,
         IndependenceMCMC,
+        MultipleImputation,
         OrderGFlowNet,
         OrderMCMC,
         PartitionMCMC,
@@ -31,17 +33,20 @@ __version__ = "0.1.0"
 __all__ = [
     "BootstrapGES",
     "BootstrapPC",
+    "Calibration",
     "Comparison",
     "DAGGFlowNet",
     "ExactPosterior",
     "IndependenceMCMC",
     "LocalScores",
+    "MultipleImputation",
     "OrderGFlowNet",
     "OrderMCMC",
     "PartitionMCMC",
     "Posterior",
     "StructureMCMC",
     "__version__",
+    "calibrate",
     "compare",
     "datasets",
     "design",
@@ -58,16 +63,19 @@ _MODULES = {"datasets", "design", "diagnostics", "features", "graphs", "metrics"
 _HOMES = {
     "BootstrapGES": "estimators",
     "BootstrapPC": "estimators",
+    "Calibration": "calibration",
     "Comparison": "comparison",
     "DAGGFlowNet": "estimators",
     "ExactPosterior": "estimators",
     "IndependenceMCMC": "estimators",
     "LocalScores": "scores",
+    "MultipleImputation": "estimators",
     "OrderGFlowNet": "estimators",
     "OrderMCMC": "estimators",
     "PartitionMCMC": "estimators",
     "Posterior": "posterior",
     "StructureMCMC": "estimators",
+    "calibrate": "calibration",
     "compare": "comparison",
     "local_scores": "scores",
 }

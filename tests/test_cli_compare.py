@@ -8,7 +8,7 @@ import pytest
 
 import dag_gfn as dg
 from dag_gfn.cli import build_parser, main
-from dag_gfn.cli.compare import _METHODS
+from dag_gfn.cli.compare import METHOD_NAMES
 from dag_gfn.comparison import METHODS
 
 FILES = ["errors_over_time.csv", "reference.csv", "summary.csv", "error_over_time.png"]
@@ -24,7 +24,7 @@ def table(tmp_path):
 
 
 def test_the_methods_listed_are_those_there_are():
-    assert list(METHODS) == list(_METHODS)
+    assert list(METHODS) == list(METHOD_NAMES)
 
 
 def test_a_run_writes_its_files_and_prints_the_table(table, tmp_path, capsys):

@@ -27,15 +27,34 @@ ARROWS = {
     "convergence": set(),
     "design": {"posterior"},
     "diagnostics": {"convergence", "posterior"},
+    "imputation": {"graphs", "posterior"},
     "metrics": {"graphs", "posterior"},
-    "plots": {"comparison", "convergence", "diagnostics", "graphs", "metrics", "posterior"},
+    "plots": {
+        "calibration",
+        "comparison",
+        "convergence",
+        "diagnostics",
+        "graphs",
+        "metrics",
+        "posterior",
+    },
     "gflownet": INFERENCE,
     "mcmc": INFERENCE,
     "exact": INFERENCE,
     "orderflow": INFERENCE | {"mcmc"},
     "estimators": INFERENCE
-    | {"convergence", "diagnostics", "exact", "gflownet", "mcmc", "orderflow", "tables"},
+    | {
+        "convergence",
+        "diagnostics",
+        "exact",
+        "gflownet",
+        "imputation",
+        "mcmc",
+        "orderflow",
+        "tables",
+    },
 }
+ARROWS["calibration"] = ARROWS["estimators"] | {"estimators"}
 ARROWS["comparison"] = ARROWS["estimators"] | {"estimators", "metrics"}
 ARROWS["cli"] = set(ARROWS)
 ARROWS["__main__"] = {"cli"}

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import dag_gfn
-from dag_gfn.cli import compare, effects, fit
+from dag_gfn.cli import calibrate, compare, effects, fit
 from dag_gfn.cli.messages import Refusal
 
 __all__ = ["build_parser", "main"]
@@ -33,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     fit.add_parser(commands)
     effects.add_parser(commands)
     compare.add_parser(commands)
+    calibrate.add_parser(commands)
     return parser
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _DIGITS = "%.6g"  # far more than the Monte Carlo error
 
 # Those of `dag_gfn.comparison.METHODS`, which would take seconds to import here.
-_METHODS = (
+METHOD_NAMES = (
     "flow",
     "independence",
     "structure",
@@ -69,7 +69,7 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.description = _DESCRIPTION.format(methods=", ".join(_METHODS))
+    parser.description = _DESCRIPTION.format(methods=", ".join(METHOD_NAMES))
     add_table_options(parser)
     add_model_options(parser)
     _add_run_options(parser)

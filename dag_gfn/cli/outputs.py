@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,9 @@ _DIGITS = "%.6g"  # far more than the Monte Carlo error
 
 
 @contextmanager
-def claimed_folder(path: Path, overwrite: bool) -> Iterator[Path]:
+def claimed_folder(
+    path: Path, overwrite: bool, files: Iterable[str] = tuple(FILES)
+) -> Iterator[Path]:
     """Make the folder of results, or check that its files may be replaced.
 
     What was made is removed again if the body fails before writing anything.
@@ -58,7 +60,7 @@ def claimed_folder(path: Path, overwrite: bool) -> Iterator[Path]:
                 f"the folder {path} exists; give another --output, or --overwrite to replace the "
                 "results in it."
             )
-        for name in FILES:
+        for name in files:
             if (path / name).is_dir():
                 raise ValueError(f"{path / name} is a folder where a file of results belongs.")
     made = [folder for folder in (path, *path.parents) if not folder.exists()]

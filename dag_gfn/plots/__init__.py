@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dag_gfn.plots.calibration import places, reliability
 from dag_gfn.plots.comparison import compare_marginals, error_over_time
 from dag_gfn.plots.curves import training_curve, weights
 from dag_gfn.plots.effects import causal_effects, effect_density
@@ -15,7 +16,9 @@ __all__ = [
     "edge_marginals",
     "effect_density",
     "error_over_time",
+    "places",
     "posterior_graph",
+    "reliability",
     "traces",
     "training_curve",
     "weights",

@@ -282,7 +282,7 @@ def linear_effects(
     off_diagonal = ~np.eye(len(names), dtype=bool)
     return CausalEffects(
         names=names,
-        draws=parameters.total_effects() * scale * off_diagonal,
+        draws=parameters.total_effects() * scale * off_diagonal + 0.0,  # no negative zeros
         log_weights=parameters.log_weights,
         means=np.tensordot(mean_parameters.weights, mean_parameters.total_effects(), axes=1)
         * scale
@@ -320,7 +320,7 @@ def categorical_effects(
     pairs = np.argwhere(reaches.any(axis=0))
     for cause, effect in tqdm(pairs, unit="pair", disable=not progress, delay=2):
         reached = np.flatnonzero(reaches[:, cause, effect])
-        draws[reached, cause, effect] = _largest_distance(
+        draws[reached, cause, effect] = largest_distance(
             parameters.interventional(cause, effect, reached)
         )
     return CategoricalEffects(
@@ -363,7 +363,7 @@ def weighted_quantiles(
     return found
 
 
-def _largest_distance(distributions: NDArray[np.float64]) -> NDArray[np.float64]:
+def largest_distance(distributions: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the largest total variation distance between two rows of each [L, k, r]: [L]."""
     difference = np.abs(distributions[:, :, None] - distributions[:, None])
     return 0.5 * difference.sum(axis=-1).max(axis=(1, 2))

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
 
+from dag_gfn import graphs
 from dag_gfn.posterior.importance import normalised_weights
 from dag_gfn.posterior.rows import checked_columns, checked_settings
 
@@ -65,8 +66,10 @@ class LinearGaussianParameters:
             One on the diagonal, zero where there is no directed path (Wright 1934, "The method of
             path coefficients": sums over paths of products of coefficients).
         """
-        effects = np.linalg.inv(np.eye(len(self.names)) - self.coefficients)
-        return effects.astype(np.float64, copy=False)
+        identity = np.eye(len(self.names))
+        effects = np.linalg.inv(identity - self.coefficients)
+        # Where there is no path the inverse may be zero up to rounding alone.
+        return np.where(graphs.transitive_closure(self.adjacency), effects, identity)
 
     def simulate(
         self,

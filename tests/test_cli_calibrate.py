@@ -1,0 +1,39 @@
+"""``dag-gfn calibrate``: what it writes and prints, and what it refuses."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+import dag_gfn as dg
+from dag_gfn.cli import main
+from dag_gfn.cli.calibrate import FILES
+
+
+def test_a_run_writes_its_files_and_prints_the_figures(tmp_path, capsys):
+    output = tmp_path / "run"
+    sizes = ["--variables", "3", "--rows", "20", "--tables", "6", "--seed", "5"]
+    command = ["calibrate", *sizes, "--output", str(output), "--quiet"]
+    assert main(command) == 0
+    assert "calibration error of edges" in capsys.readouterr().out
+    assert sorted(path.name for path in output.iterdir()) == sorted(FILES)
+    expected = dg.calibrate(
+        dg.ExactPosterior(),
+        num_variables=3,
+        num_rows=20,
+        num_tables=6,
+        progress=False,
+        random_state=5,
+    )
+    pairs = pd.read_csv(output / "pairs.csv")
+    pd.testing.assert_frame_equal(pairs, expected.pairs, rtol=1e-4, atol=1e-9)
+    assert main(command) == 1
+    assert "exists; give another --output, or --overwrite" in capsys.readouterr().err
+
+
+def test_what_does_not_fit_is_refused(tmp_path, capsys):
+    command = ["calibrate", "--output", str(tmp_path / "run"), "--quiet"]
+    assert main([*command, "--variables", "40"]) == 1
+    assert "from 2 to 20" in capsys.readouterr().err
+    assert main([*command, "--updates", "10"]) == 1
+    assert "--updates is for flows" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
