@@ -149,6 +149,7 @@ def test_the_summary_is_enough_to_repeat_and_to_judge(finished):
 def test_a_quiet_run_on_parquet_that_overwrites(finished, tmp_path, environment):
     table = categories()
     table["set"] = np.where(np.arange(len(table)) < 20, "cause", None)
+    table["dose"] = np.where(np.arange(len(table)) < 10, "low", "high")
     table.to_parquet(tmp_path / "table.parquet")
     output = tmp_path / "run"
     output.mkdir()
@@ -156,7 +157,8 @@ def test_a_quiet_run_on_parquet_that_overwrites(finished, tmp_path, environment)
     (output / "summary.json").write_text("old")
     done = run(
         *("fit", tmp_path / "table.parquet", *QUICK, "--score", "bde", "--prior", "fair"),
-        *("--interventions-column", "set", "--require", "cause:effect"),
+        *("--interventions-column", "set", "--conditions-column", "dose"),
+        *("--require", "cause:effect"),
         *("--forbid", "other:cause", "--output", output, "--overwrite", "--quiet"),
         environment=environment,
     )
@@ -165,6 +167,7 @@ def test_a_quiet_run_on_parquet_that_overwrites(finished, tmp_path, environment)
     assert (output / "notes.txt").read_text() == "mine"
     summary = json.loads((output / "summary.json").read_text(encoding="utf-8"))
     assert summary["rows_with_intervention"] == 20
+    assert summary["imperfect_interventions"]
     # Only a result that should not be used is spoken of.
     poor = summary["trust"]["level"] == "poor"
     assert done.stderr.startswith("dag-gfn: Trust: poor.") if poor else done.stderr == ""
@@ -172,8 +175,9 @@ def test_a_quiet_run_on_parquet_that_overwrites(finished, tmp_path, environment)
     assert edges.loc["cause", "effect"] == pytest.approx(1)
     assert edges.loc["other", "cause"] == edges.loc["effect", "cause"] == 0
     exact = dg.ExactPosterior(score="bde", prior="fair").fit(
-        table.drop(columns="set"),
+        table.drop(columns=["set", "dose"]),
         interventions=table["set"],
+        conditions=table["dose"],
         required_edges=[("cause", "effect")],
         forbidden_edges=[("other", "cause")],
     )
@@ -280,6 +284,16 @@ BAD_TABLES = {
         ["--interventions-column", "set", "--drop", "c"],
         "intervention target of row 0, 'c' is not in the table",
     ),
+    "unknown column of conditions": (
+        csv(set="c"),
+        ["--interventions-column", "set", "--conditions-column", "dose"],
+        "--conditions-column: there is no column 'dose'; the table has 'a', 'b', 'c', 'set'",
+    ),
+    "target without condition": (
+        csv(set="c", dose=np.where(ROWS == 5, "", "low")),
+        ["--interventions-column", "set", "--conditions-column", "dose"],
+        "row 5 has an intervention and no condition; label it",
+    ),
     "contradiction": (
         csv(),
         ["--require", "a:b", "--forbid", "a:b"],
@@ -289,6 +303,33 @@ BAD_TABLES = {
         csv(),
         ["--require", "a:b", "--require", "b:c", "--require", "c:a"],
         "the required edges contain the cycle",
+    ),
+    "tiers": (
+        csv(),
+        ["--tier", "a", "--tier", "b", "c", "--require", "b:a", "--edge-probability", "c:a=1"],
+        "edge 'b' -> 'a' is required and goes back from tier 2 to tier 1; edge 'c' -> 'a' has "
+        "probability 1 and goes back",
+    ),
+    "column in two tiers": (
+        csv(),
+        ["--tier", "a", "b", "--tier", "b"],
+        "column 'b' occurs twice in the tiers; leave it in one of them",
+    ),
+    "unknown column of a tier": (csv(), ["--tier", "a", "--tier", "z"], "tier column 'z' is not"),
+    "improbable": (
+        csv(),
+        ["--edge-probability", "a:b=1.5"],
+        "an edge probability must be from 0 to 1, not 1.5 for 'a' -> 'b'",
+    ),
+    "two probabilities": (
+        csv(),
+        ["--edge-probability", "a:b=0.5", "--edge-probability", "a:b=0.6"],
+        "--edge-probability names the edge a:b twice",
+    ),
+    "probability of nothing": (
+        csv(),
+        ["--edge-probability", "a:z=0.5"],
+        "--edge-probability a:z names 'z', which is not one of",
     ),
     "self-loop": (csv(), ["--require", "a:a"], "required edge 'a' -> 'a' is a self-loop"),
     "too many required parents": (
@@ -380,6 +421,8 @@ def test_a_fit_that_fails_leaves_no_folder(tmp_path, capsys, monkeypatch):
         (["table.csv", "--dataset", "sachs"], "give either a TABLE or --dataset"),
         (["table.csv", "--all-conditions"], "--all-conditions goes with --dataset"),
         (["--dataset", "sachs", "--interventions-column", "x"], "goes with a TABLE"),
+        (["table.csv", "--conditions-column", "x"], "goes with --interventions-column"),
+        (["--dataset", "sachs", "--imperfect"], "--imperfect goes with --all-conditions"),
         (["table.csv", "--score", "bde", "--log"], "--log is for measurements"),
         (["table.csv", "--score", "bde", "--standardize"], "--standardize is for measurements"),
         (["table.csv", "--score", "bic"], "invalid choice: 'bic'"),
@@ -387,6 +430,8 @@ def test_a_fit_that_fails_leaves_no_folder(tmp_path, capsys, monkeypatch):
         (["table.csv", "--updates", "many"], "invalid whole_number value: 'many'"),
         (["table.csv", "--seed", "-1"], "-1 is not from 0 to 4294967295"),
         (["table.csv", "--prior-param", "beta"], "'beta' is not NAME=NUMBER"),
+        (["table.csv", "--edge-probability", "a:b"], "'a:b' is not CAUSE:EFFECT=P"),
+        (["table.csv", "--edge-probability", "a:b=nan"], "'a:b=nan' is not CAUSE:EFFECT=P"),
         (["table.csv", "--columns", "a", "--drop", "b"], "not allowed with"),
     ],
 )
@@ -425,6 +470,25 @@ def test_the_sachs_table_with_and_without_interventions():
     targets = everything.constraints["interventions"]
     assert everything.table.shape == (7466, 11)
     assert {target for target in targets if target} == {"Akt", "Mek", "PIP2", "PIP3", "PKA", "PKC"}
+    assert everything.constraints["conditions"] is None
+    imperfect = request("--dataset", "sachs", "--all-conditions", "--imperfect")
+    assert imperfect.table.equals(everything.table)
+    assert imperfect.constraints["interventions"] == targets
+    expected = dg.datasets.load_sachs(interventions=True, conditions=True)[2]
+    assert imperfect.constraints["conditions"] == expected.tolist()
+
+
+def test_conditions_make_interventions_imperfect(tmp_path):
+    targets, doses = np.where(ROWS < 20, "b", ""), np.where(ROWS % 2, 0.5, 2)
+    measurements().assign(set=targets, dose=doses).to_csv(tmp_path / "table.csv", index=False)
+    named = ("--interventions-column", "set", "--conditions-column")
+    for column, conditions in (("dose", doses), ("set", targets)):
+        # With a column of its own for the doses the other is not a variable either.
+        drop = () if column == "dose" else ("--drop", "dose")
+        got = request(tmp_path / "table.csv", *named, column, *drop)
+        assert got.table.columns.tolist() == ["a", "b", "c"]
+        expected = dg.local_scores(measurements(), interventions=targets, conditions=conditions)
+        np.testing.assert_allclose(got.check().table(), expected.table(), rtol=1e-12)
 
 
 def test_logarithm_and_choice_of_columns(tmp_path):
@@ -450,6 +514,22 @@ def test_more_variables_than_rows_are_accepted(tmp_path):
     values = np.random.default_rng(0).normal(size=(5, 8))
     pd.DataFrame(values).add_prefix("v").to_csv(tmp_path / "table.csv", index=False)
     assert request(tmp_path / "table.csv").check().num_variables == 8
+
+
+def test_tiers_and_edge_probabilities_reach_the_score(tmp_path):
+    table = measurements().set_axis(["age, in years", "b:c", "d=1"], axis=1)
+    table.to_csv(tmp_path / "table.csv", index=False)
+    got = request(
+        *(tmp_path / "table.csv", "--tier", "age, in years", "--tier", "b:c"),
+        *("--edge-probability", "b:c:d=1=0.25", "--edge-probability", "d=1:age, in years=0"),
+    ).check()
+    expected = dg.local_scores(
+        table,
+        forbidden_edges=[("b:c", "age, in years"), ("d=1", "age, in years")],
+        edge_probabilities={("b:c", "d=1"): 0.25},
+    )
+    np.testing.assert_array_equal(got.forbidden, expected.forbidden)
+    np.testing.assert_allclose(got.table(), expected.table(), rtol=1e-12)
 
 
 def test_hyper_parameters_reach_the_score(tmp_path):

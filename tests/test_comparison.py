@@ -138,8 +138,8 @@ def test_what_the_user_set_is_kept():
     free = prepared(StandIn(random_state=8), **settings)
     assert (free.max_seconds, free.random_state) == (5.0, 8)
     # Only what makes its own scores is told which.
-    assert prepared(dg.BootstrapGES(), **settings).score == "bde"
-    assert prepared(dg.ExactPosterior(), **settings).score == "bge"
+    assert prepared(dg.BootstrapGES(), **settings).score_setting == "bde"
+    assert prepared(dg.ExactPosterior(), **settings).score_setting == "bge"
 
 
 # --- a comparison ------------------------------------------------------------------------------
@@ -238,6 +238,22 @@ def test_constraints_reach_every_method(table):
     assert comparison.reference.loc[names[0], names[1]] == 0
     assert comparison.marginals["chain"].loc[names[0], names[1]] == 0
     assert "GES cannot honour forbidden_edges" in comparison.summary.loc["bootstrap_ges", "remark"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"tiers": pd.Series({"X1": 1, "X0": 2})},
+        {"tiers": iter([["X1"], ["X0"]])},
+        {"edge_probabilities": {("X0", "X1"): 0, ("X2", "X3"): 0.9}},
+    ],
+    ids=["series", "lists", "probabilities"],
+)
+def test_knowledge_reaches_every_method(table, words):
+    methods = ["exact", "bootstrap_pc", ("chain", StandIn())]
+    comparison = dg.compare(table, methods, budget=5, **words, **QUIET)
+    assert comparison.reference.loc["X0", "X1"] == comparison.marginals["chain"].iloc[0, 1] == 0
+    assert "PC cannot honour" in comparison.summary.loc["bootstrap_pc", "remark"]
 
 
 def test_bad_words_are_refused_before_anything_runs(table, monkeypatch):
@@ -457,6 +473,8 @@ def test_the_prior_that_dibs_asks_for_is_that_of_whole_graphs(table):
         ({"score_params": {"alpha_mu": 2.0}}, {}, "run with BGe and its default hyper-parameters"),
         ({"max_parents": 1}, {}, "without interventions and without constraints"),
         ({}, {"required_edges": [(0, 1)]}, "without interventions and without constraints"),
+        ({}, {"tiers": [[0], [1]]}, "without interventions and without constraints"),
+        ({}, {"edge_probabilities": {(0, 1): 0.9}}, "or probabilities of edges"),
         ({}, {"interventions": [0] + [None] * 59}, "without interventions and without constraints"),
     ],
 )

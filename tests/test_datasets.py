@@ -78,6 +78,19 @@ def test_sachs_truth_has_the_names_of_the_table_in_another_order():
     assert truth.loc["PKA", "PKC"] == 0
 
 
+def test_sachs_conditions_are_nine_and_have_one_target_each():
+    table, targets, conditions = datasets.load_sachs(interventions=True, conditions=True)
+    without = datasets.load_sachs(interventions=True)
+    pd.testing.assert_frame_equal(table, without[0])
+    pd.testing.assert_series_equal(targets, without[1])
+    assert conditions.notna().all() and conditions.nunique() == 9
+    assert (targets.fillna("none").groupby(conditions).nunique() == 1).all()
+    assert set(conditions[targets == "PKC"]) == {"pma", "cd3cd28+g0076"}
+    assert set(conditions[targets.isna()]) == {"cd3cd28", "cd3cd28+icam2"}
+    with pytest.raises(ValueError, match="goes with interventions=True"):
+        datasets.load_sachs(conditions=True)
+
+
 def test_sachs_targets_are_accepted_as_interventions():
     from dag_gfn.scores.constraints import intervention_targets
 

@@ -37,8 +37,15 @@ examples:
   dag-gfn fit table.csv --standardize --forbid outcome:age --output run
       measurements in table.csv, knowing that the outcome does not cause the age
 
+  dag-gfn fit table.csv --tier age sex --tier dose --tier outcome \\
+          --edge-probability dose:outcome=0.9 --output run
+      knowing what comes before what, and that the dose probably has an effect
+
   dag-gfn fit answers.parquet --score bde --prior fair --max-parents 3 --output run
       categories, with a prior that does not favour dense graphs
+
+  dag-gfn fit --resume run
+      go on where a run was stopped, to the same results
 
 results in the output folder:
 {files}"""
@@ -73,6 +80,12 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
         help="with --dataset sachs: all nine experimental conditions (7466 rows) and their "
         "interventions, not the observational one alone (853 rows)",
     )
+    group.add_argument(
+        "--imperfect",
+        action="store_true",
+        help="with --all-conditions: the interventions change how a protein depends on its causes, "
+        "but do not cut it off from them",
+    )
     chosen = group.add_mutually_exclusive_group()
     chosen.add_argument(
         "--columns", nargs="+", action="extend", metavar="NAME", help="use these columns alone"
@@ -85,6 +98,13 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="the column that says which variable was set by an experiment in each row, empty for "
         "none; it is not a variable itself",
+    )
+    group.add_argument(
+        "--conditions-column",
+        metavar="NAME",
+        help="the column that says what was done in each row that has an intervention, which is "
+        "then an imperfect one: the variable still depends on its causes, but differently in each "
+        "condition; without this option interventions are perfect",
     )
     group.add_argument(
         "--log", action="store_true", help="take the natural logarithm of every column first"
@@ -126,12 +146,30 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
             help=f"an edge that is {word}; may be repeated"
             + (" (names may contain colons themselves)" if word == "required" else ""),
         )
+    group.add_argument(
+        "--tier",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="variables of one time; give it once for each time, earliest first, and no edge leads "
+        "from a later tier to an earlier one; variables in no tier are free",
+    )
+    group.add_argument(
+        "--edge-probability",
+        action="append",
+        default=[],
+        type=_number_type("CAUSE:EFFECT=P"),
+        metavar="CAUSE:EFFECT=P",
+        help="prior probability of an edge, as if edges were independent, before graphs with a "
+        "cycle are ruled out; may be repeated (default: 0.5, which says nothing)",
+    )
     for what in ("score", "prior"):
         group.add_argument(
             f"--{what}-param",
             action="append",
             default=[],
-            type=_parameter,
+            type=_number_type("NAME=NUMBER"),
             metavar="NAME=NUMBER",
             help=f"a hyper-parameter of the {what}, such as "
             + {"score": "equivalent_sample_size=1", "prior": "beta=0.1"}[what],
@@ -169,6 +207,21 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         help="same seed, same result (default: drawn at random, and kept in summary.json)",
     )
     group.add_argument(
+        "--checkpoint-every",
+        type=_seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="keep the training in the output folder so often, until the results are complete "
+        "(default: %(default)g)",
+    )
+    group.add_argument(
+        "--resume",
+        type=Path,
+        metavar="FOLDER",
+        help="go on with the run in this output folder, which was stopped; the table and all other "
+        "options are those of that run, and so are the results, bit for bit",
+    )
+    group.add_argument(
         "--quiet", action="store_true", help="print nothing but warnings and what is wrong"
     )
 
@@ -181,25 +234,36 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     Refusal
         If the table, an option or the output folder is not fit.
     """
-    check_usage(args, parser)
+    _check_resume(args, parser)
     from dag_gfn.cli.inputs import read_request
     from dag_gfn.cli.outputs import claimed_folder, write_results
+    from dag_gfn.cli.unfinished import read_unfinished, refuse_to_begin_anew, unfinished
 
     say = _silent if args.quiet else print
-    output = args.output or Path(f"{_stem(args)}_posterior")
     with plain_warnings():
         with refusing(OSError, MemoryError, TypeError, ValueError):
-            request = read_request(args)
+            if args.resume is None:
+                output = args.output or Path(f"{_stem(args)}_posterior")
+                if args.seed is None:
+                    args.seed = secrets.randbits(32)
+                request = read_request(args)
+            else:
+                output = args.resume
+                args, label = read_unfinished(args)
+                request = read_request(args)._replace(label=label)
             scores = request.check()
+            if args.resume is None and not args.overwrite:
+                refuse_to_begin_anew(output)
         # A TypeError from here on is a fault of ours, and its traceback should be seen.
         with (
-            refusing(OSError, MemoryError, ValueError),
-            claimed_folder(output, args.overwrite) as folder,
+            refusing(OSError, MemoryError, ValueError, FloatingPointError),
+            claimed_folder(output, args.overwrite or args.resume is not None) as folder,
+            unfinished(folder, args, request.label) as checkpoints,
         ):
             say(f"Read {request.label}: {scores.num_rows} rows, {scores.num_variables} variables.")
             say(f"Fitting; the results will be in {folder}/.", flush=True)
             started = time.monotonic()
-            estimator = _fit(args, request)
+            estimator = _fit(args, request, checkpoints)
             summary = _summary(args, request, estimator, time.monotonic() - started)
             write_results(
                 folder,
@@ -216,30 +280,46 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     say(verdict)
 
 
+def _check_resume(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """End the process if options do not go together, those of a run that is to go on included."""
+    if args.resume is None:
+        check_usage(args, parser)
+        return
+    for name, value in vars(args).items():
+        if name not in ("resume", "quiet") and value != parser.get_default(name):
+            option = "TABLE" if name == "table" else f"--{name.replace('_', '-')}"
+            parser.error(f"leave out {option}: --resume takes it from the folder")
+
+
 def check_usage(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """End the process if options do not go together."""
     if (args.table is None) == (args.dataset is None):
         parser.error("give either a TABLE or --dataset, one of the two")
     if args.all_conditions and args.dataset is None:
         parser.error("--all-conditions goes with --dataset")
+    if args.imperfect and not args.all_conditions:
+        parser.error("--imperfect goes with --all-conditions; a TABLE has --conditions-column")
     if args.interventions_column is not None and args.dataset is not None:
         parser.error(
             "--interventions-column goes with a TABLE; --dataset has --all-conditions instead"
         )
+    if args.conditions_column is not None and args.interventions_column is None:
+        parser.error("--conditions-column goes with --interventions-column")
     if args.score == "bde" and (args.log or args.standardize):
         option = "--log" if args.log else "--standardize"
         parser.error(f"{option} is for measurements; leave it out with --score bde")
 
 
-def _fit(args: argparse.Namespace, request: Request) -> OrderGFlowNet:
+def _fit(args: argparse.Namespace, request: Request, checkpoints: Path) -> OrderGFlowNet:
     from dag_gfn.estimators import OrderGFlowNet
 
-    seed = secrets.randbits(32) if args.seed is None else args.seed
     chosen = {"n_samples": args.samples, "num_updates": args.updates}
     estimator = OrderGFlowNet(
         **request.model,
         progress=not args.quiet,
-        random_state=seed,
+        checkpoint_dir=checkpoints,
+        checkpoint_every=args.checkpoint_every,
+        random_state=args.seed,
         **{name: value for name, value in chosen.items() if value is not None},
     )
     return estimator.fit(request.table, **request.constraints)
@@ -261,13 +341,19 @@ def _summary(
         "variables": list(posterior.names),
         "log": args.log,
         "rows_with_intervention": sum(target is not None for target in interventions or []),
+        "imperfect_interventions": request.constraints["conditions"] is not None,
         "required_edges": request.constraints["required_edges"],
         "forbidden_edges": request.constraints["forbidden_edges"],
+        "tiers": request.constraints["tiers"],
+        "edge_probabilities": [
+            [*edge, probability]
+            for edge, probability in request.constraints["edge_probabilities"].items()
+        ],
         "seed": parameters.pop("random_state"),
         "settings": {
             name: value
             for name, value in parameters.items()
-            if name not in ("callback", "progress")
+            if name not in ("callback", "progress", "checkpoint_dir", "checkpoint_every")
         },
         "samples": len(posterior),
         "khat": posterior.khat,
@@ -311,12 +397,25 @@ def whole_number_type(least: int, most: int | None = None) -> Any:
     return whole_number
 
 
-def _parameter(text: str) -> tuple[str, float]:
-    name, separator, number = text.partition("=")
-    try:
-        value = float(number)
-    except ValueError:
-        separator = ""
-    if not separator:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=NUMBER")
-    return name, value
+def _seconds(text: str) -> float:
+    """Read a number of seconds, of argparse."""
+    value = float(text)
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    return value
+
+
+def _number_type(form: str) -> Any:
+    """Make a type for argparse: something and a number, with a sign of equality between them."""
+
+    def something_and_number(text: str) -> tuple[str, float]:
+        name, separator, number = text.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            separator = ""
+        if not separator or value != value:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {form}")
+        return name, value
+
+    return something_and_number

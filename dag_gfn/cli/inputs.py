@@ -48,10 +48,16 @@ def read_request(args: argparse.Namespace) -> Request:
     OSError, TypeError, ValueError
         If the table cannot be read, or an option names a column that is not there.
     """
-    table, targets = _load(args)
+    table, targets, conditions = _load(args)
     if args.interventions_column is not None:
         _require_columns([args.interventions_column], table, "--interventions-column")
-        targets = _target_names(table.pop(args.interventions_column))
+        targets = _target_names(table[args.interventions_column])
+        aside = {args.interventions_column}
+        if args.conditions_column is not None:
+            _require_columns([args.conditions_column], table, "--conditions-column")
+            conditions = table[args.conditions_column].tolist()
+            aside.add(args.conditions_column)  # the same one, where each target has one condition
+        table = table.drop(columns=list(aside))
     if args.columns:
         _require_columns(args.columns, table, "--columns")
         table = table[list(dict.fromkeys(args.columns))]
@@ -74,8 +80,11 @@ def read_request(args: argparse.Namespace) -> Request:
         },
         constraints={
             "interventions": targets,
+            "conditions": conditions,
             "required_edges": [split_edge(edge, names, "--require") for edge in args.require],
             "forbidden_edges": [split_edge(edge, names, "--forbid") for edge in args.forbid],
+            "tiers": args.tier,
+            "edge_probabilities": _edge_probabilities(args.edge_probability, names),
         },
     )
 
@@ -110,13 +119,28 @@ def split_edge(text: str, names: Sequence[str], option: str) -> tuple[str, str]:
     raise ValueError(f"{option} {text} does not name two of the columns {_listed(names)}.")
 
 
-def _load(args: argparse.Namespace) -> tuple[pd.DataFrame, list[str | None] | None]:
+def _edge_probabilities(
+    given: Sequence[tuple[str, float]], names: Sequence[str]
+) -> dict[tuple[str, str], float]:
+    found: dict[tuple[str, str], float] = {}
+    for text, probability in given:
+        edge = split_edge(text, names, "--edge-probability")
+        if edge in found:
+            raise ValueError(f"--edge-probability names the edge {text} twice; leave one out.")
+        found[edge] = probability
+    return found
+
+
+def _load(
+    args: argparse.Namespace,
+) -> tuple[pd.DataFrame, list[str | None] | None, list[str] | None]:
+    """Return a table, its targets and, for imperfect interventions, its conditions."""
     if args.dataset is None:
-        return tables.read_table(args.table), None
+        return tables.read_table(args.table), None, None
     if args.all_conditions:
-        table, targets = datasets.load_sachs(interventions=True)
-        return table, list(targets)
-    return datasets.load_sachs(), None
+        table, targets, conditions = datasets.load_sachs(interventions=True, conditions=True)
+        return table, list(targets), list(conditions) if args.imperfect else None
+    return datasets.load_sachs(), None, None
 
 
 def _target_names(column: pd.Series) -> list[str | None]:

@@ -19,6 +19,7 @@ _WORDS = {
     "(n_samples)": "(--samples)",
     "random_state": "--seed",
     "num_updates": "--updates",
+    "another checkpoint_dir": "begin anew with --overwrite",
     "Train longer,": "Train longer (--updates),",
     "or .astype(float)": "or write them with a decimal point",
     'use .astype("category")': "write it without decimal points",

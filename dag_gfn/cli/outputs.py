@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ FILES = {
     "training_curve.png": "how training went",
 }
 NUM_GRAPHS = 100
+_STAGING = ".writing-"
 _DIGITS = "%.6g"  # far more than the Monte Carlo error
 
 
@@ -107,8 +109,10 @@ def write_results(
         "posterior_graph.png": lambda path: draw(path, "posterior_graph", posterior),
         "training_curve.png": lambda path: draw(path, "training_curve", history),
     }
+    for left_by_a_kill in folder.glob(f"{_STAGING}*"):
+        shutil.rmtree(left_by_a_kill)
     # On the same disk as the folder, where a rename is one step.
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as staging:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=_STAGING) as staging:
         for name in FILES:
             writers[name](Path(staging) / name)
             os.replace(Path(staging) / name, folder / name)

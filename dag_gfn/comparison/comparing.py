@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from dag_gfn.metrics import edge_error
 from dag_gfn.posterior import Posterior
 from dag_gfn.scores import local_scores
 from dag_gfn.scores.constraints import EdgeSet
+from dag_gfn.scores.knowledge import EdgeProbabilities, Tiers
 from dag_gfn.tables import as_frame
 
 __all__ = ["Comparison", "compare"]
@@ -116,8 +117,11 @@ def compare(
     score_params: Mapping[str, Any] | None = None,
     prior_params: Mapping[str, Any] | None = None,
     interventions: Iterable[str | int | None] | None = None,
+    conditions: Iterable[Hashable] | None = None,
     required_edges: EdgeSet | None = None,
     forbidden_edges: EdgeSet | None = None,
+    tiers: Tiers | None = None,
+    edge_probabilities: EdgeProbabilities | None = None,
     random_state: int | None = None,
     progress: bool = True,
 ) -> Comparison:
@@ -139,7 +143,7 @@ def compare(
         Time for each method: seconds, or "60s", "2min", "1h".
     score, prior, standardize, max_parents, score_params, prior_params
         As of `dag_gfn.local_scores`.
-    interventions, required_edges, forbidden_edges
+    interventions, conditions, required_edges, forbidden_edges, tiers, edge_probabilities
         As of `dag_gfn.local_scores`. A method that cannot honour one is left out, with a remark.
     random_state : int, optional
         Every method gets a seed of its own from it. What a time limit ends is not reproducible.
@@ -181,8 +185,11 @@ def compare(
     }
     constraints: dict[str, Any] = {
         "interventions": _kept(interventions),
+        "conditions": _kept(conditions),
         "required_edges": _kept(required_edges),
         "forbidden_edges": _kept(forbidden_edges),
+        "tiers": _kept(tiers),
+        "edge_probabilities": _kept(edge_probabilities),
     }
     scores = local_scores(frame, **model, **constraints)
     if scores.has_table:
@@ -203,7 +210,7 @@ def compare(
 
 def _kept(given: Any) -> Any:
     """Return a constraint in a form that can be looked at more than once."""
-    if given is None or isinstance(given, str | np.ndarray | pd.DataFrame):
+    if given is None or isinstance(given, str | Mapping | np.ndarray | pd.Series | pd.DataFrame):
         return given
     return list(given)
 

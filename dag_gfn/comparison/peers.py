@@ -38,7 +38,7 @@ class _Peer(PosteriorEstimator):
     progress: bool
 
     def _check_settings(self) -> None:
-        if self.score != "bge" or self.score_params:
+        if self.score_setting != "bge" or self.score_params:
             raise ValueError(
                 f"{self.package} is run with BGe and its default hyper-parameters alone here; "
                 "leave it out of this comparison."
@@ -61,11 +61,12 @@ class _Peer(PosteriorEstimator):
             bool(scores.required.any())
             or int(scores.forbidden.sum()) > scores.num_variables
             or scores.max_parents < scores.num_variables - 1
+            or bool(scores.edge_log_odds.any())
         )
         if constrained or np.any(targets >= 0):
             raise ValueError(
                 f"{self.package} is run without interventions and without constraints on edges or "
-                "parents here; leave it out of this comparison."
+                "parents, or probabilities of edges, here; leave it out of this comparison."
             )
         frame = as_frame(table)
         if self.standardize:

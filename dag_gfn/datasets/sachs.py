@@ -13,10 +13,20 @@ def load_sachs(interventions: Literal[False] = False) -> pd.DataFrame: ...
 
 
 @overload
-def load_sachs(interventions: Literal[True]) -> tuple[pd.DataFrame, pd.Series]: ...
+def load_sachs(
+    interventions: Literal[True], *, conditions: Literal[False] = False
+) -> tuple[pd.DataFrame, pd.Series]: ...
 
 
-def load_sachs(interventions: bool = False) -> pd.DataFrame | tuple[pd.DataFrame, pd.Series]:
+@overload
+def load_sachs(
+    interventions: Literal[True], *, conditions: Literal[True]
+) -> tuple[pd.DataFrame, pd.Series, pd.Series]: ...
+
+
+def load_sachs(
+    interventions: bool = False, *, conditions: bool = False
+) -> pd.DataFrame | tuple[pd.DataFrame, pd.Series] | tuple[pd.DataFrame, pd.Series, pd.Series]:
     """Load the abundances of 11 phosphorylated proteins and phospholipids in single cells.
 
     Human immune cells were measured by flow cytometry under nine conditions [1]_. The values are
@@ -30,6 +40,9 @@ def load_sachs(interventions: bool = False) -> pd.DataFrame | tuple[pd.DataFrame
         Load all nine conditions and the protein that each of them acts on. Two of the reagents
         activate their target and the others inhibit it, and one (LY294002) acts on PI3K, which was
         not measured and is coded as PIP3: to call them perfect interventions is an approximation.
+    conditions : bool, default False
+        Return the condition of each cell too, with ``interventions=True``. With it the
+        interventions are imperfect ones: each reagent changes how its target depends on its causes.
 
     Returns
     -------
@@ -38,6 +51,14 @@ def load_sachs(interventions: bool = False) -> pd.DataFrame | tuple[pd.DataFrame
     targets : pandas.Series of str or None, shape [7466]
         The protein intervened on in each row, None where there is none; only with
         ``interventions=True``. Pass it on as ``fit(table, interventions=targets)``.
+    conditions : pandas.Series of str, shape [7466]
+        The reagents that each cell was given; only with ``conditions=True``. Pass it on as
+        ``fit(table, interventions=targets, conditions=conditions)``.
+
+    Raises
+    ------
+    ValueError
+        If conditions are asked for without the interventions.
 
     References
     ----------
@@ -51,13 +72,19 @@ def load_sachs(interventions: bool = False) -> pd.DataFrame | tuple[pd.DataFrame
     >>> table, targets = load_sachs(interventions=True)
     >>> sorted(set(targets.dropna()))
     ['Akt', 'Mek', 'PIP2', 'PIP3', 'PKA', 'PKC']
+    >>> table, targets, conditions = load_sachs(interventions=True, conditions=True)
+    >>> sorted(conditions[targets == "PKC"].unique())
+    ['cd3cd28+g0076', 'pma']
     """
+    if conditions and not interventions:
+        raise ValueError("conditions=True goes with interventions=True; add it.")
     if not interventions:
         return _read("sachs_observational.csv")
     table = _read("sachs.csv")
     named = table.pop("intervention")
     targets = named.astype(object).where(named.notna(), None)
-    return table.drop(columns="condition"), targets
+    labels = table.pop("condition").astype(object)
+    return (table, targets, labels) if conditions else (table, targets)
 
 
 def _read(file: str) -> pd.DataFrame:

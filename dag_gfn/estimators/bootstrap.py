@@ -54,8 +54,11 @@ class _Bootstrap(PosteriorEstimator):
         targets = intervention_targets(interventions, scores.names, scores.num_rows)
         refused = {
             "interventions": bool(np.any(targets >= 0)),
-            "required_edges": bool(scores.required.any()),
-            "forbidden_edges": int(scores.forbidden.sum()) > scores.num_variables,
+            "edge_probabilities": bool(scores.edge_log_odds.any()),
+            "required_edges (or edge_probabilities of 1)": bool(scores.required.any()),
+            "forbidden_edges (or tiers, or edge_probabilities of 0)": (
+                int(scores.forbidden.sum()) > scores.num_variables
+            ),
             "max_parents": scores.max_parents < scores.num_variables - 1,
         }
         for name, given in refused.items():
@@ -173,7 +176,9 @@ class BootstrapGES(_Bootstrap):
         prior = EdgePrior(beta=float(np.exp(steps[0])))
         if self.standardize:
             frame = standardize(frame)
-        frame = _plain_frame(frame, categories=self.score == "bde" or isinstance(self.score, BDe))
+        frame = _plain_frame(
+            frame, categories=self.score_setting == "bde" or isinstance(self.score_setting, BDe)
+        )
 
         def learn(rows: NDArray[np.intp]) -> NDArray[np.int8] | None:
             with warnings.catch_warnings():
@@ -181,7 +186,7 @@ class BootstrapGES(_Bootstrap):
                 warnings.simplefilter("ignore", UserWarning)
                 try:
                     resampled = local_scores(
-                        frame.iloc[rows], self.score, prior, score_params=self.score_params
+                        frame.iloc[rows], self.score_setting, prior, score_params=self.score_params
                     )
                 except ValueError:
                     return None  # such as a column that is constant in the rows drawn
@@ -261,7 +266,7 @@ class BootstrapPC(_Bootstrap):
     @property
     def standardize(self) -> bool:  # type: ignore[override]
         """Correlations do not depend on the scale of the columns."""
-        return self.score == "bge"
+        return self.score_setting == "bge"
 
     def _check_settings(self) -> None:
         super()._check_settings()
@@ -269,12 +274,12 @@ class BootstrapPC(_Bootstrap):
         self._check_range("significance_level", 0.0, 1.0)
 
     def _learner(self, frame: pd.DataFrame, scores: LocalScores) -> _Learner:
-        frame = _plain_frame(frame, categories=self.score == "bde")
+        frame = _plain_frame(frame, categories=self.score_setting == "bde")
 
         def learn(rows: NDArray[np.intp]) -> NDArray[np.int8] | None:
             return pc_pattern(
                 frame.iloc[rows].reset_index(drop=True),
-                test=_TESTS[self.score],
+                test=_TESTS[self.score_setting],
                 significance_level=self.significance_level,
             )
 

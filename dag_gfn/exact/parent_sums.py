@@ -80,8 +80,7 @@ def node_scores(scores: LocalScores, node: int) -> NDArray[np.float64]:
     room = min(len(free), scores.max_parents - len(required))
     order = colex_order(len(free), room)
     values = np.full(2 ** len(free), -np.inf)
-    values[order] = scores.likelihood.log_marginals_of_subsets(node, free, room, required)
-    values[order] += scores.log_prior[len(required) + np.bitwise_count(order)]
+    values[order] = scores.local_scores_of_subsets(node, free, room, required)
     return values
 
 

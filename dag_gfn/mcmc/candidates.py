@@ -158,7 +158,6 @@ def _fill(
     masks = np.full(len(order), np.sum(1 << base_bits, dtype=np.int64))
     for k, bit in enumerate(free_bits):
         masks |= ((order >> k) & 1) << bit
-    values = scores.likelihood.log_marginals_of_subsets(
+    log_scores[masks] = scores.local_scores_of_subsets(
         node, candidates[free_bits], room, candidates[base_bits]
     )
-    log_scores[masks] = values + scores.log_prior[np.bitwise_count(masks)]

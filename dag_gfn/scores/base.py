@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import fields
 from functools import cached_property
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,17 @@ from numpy.typing import ArrayLike
 
 from dag_gfn.scores.bde import BDe
 from dag_gfn.scores.bge import BGe
+from dag_gfn.scores.conditions import changed_mechanisms
 from dag_gfn.scores.constraints import (
     EdgeSet,
     column_index,
-    edge_constraints,
     edge_mask,
     intervention_targets,
 )
-from dag_gfn.scores.likelihood import LocalLikelihood, Score
+from dag_gfn.scores.knowledge import EdgeProbabilities, Tiers, prior_knowledge
+from dag_gfn.scores.likelihood import Indices, LocalLikelihood, Score
 from dag_gfn.scores.priors import PRIORS, Prior
-from dag_gfn.scores.subsets import num_subsets
+from dag_gfn.scores.subsets import member_sums, num_subsets, size_offsets
 from dag_gfn.tables import as_frame, standardize as standardize_frame
 
 __all__ = ["MAX_TABLE_ENTRIES", "SCORES", "LocalScores", "local_scores"]
@@ -33,10 +35,11 @@ MAX_TABLE_ENTRIES = 25_000_000
 
 
 class LocalScores:
-    """Local scores log p(column j | columns Pa_j) + log f(|Pa_j|) of one table.
+    """Local scores log p(column j | columns Pa_j) + log f(|Pa_j|) + log-odds of one table.
 
-    The log joint score of a DAG is the sum of its local scores, up to the constant of the prior.
-    Made by `local_scores`.
+    The last term is the sum of the prior log-odds of the edges from Pa_j, zero unless some are
+    given. The log joint score of a DAG is the sum of its local scores, up to the constant of the
+    prior. Made by `local_scores`.
 
     Parameters
     ----------
@@ -48,6 +51,10 @@ class LocalScores:
     required, forbidden : array of bool [d, d]
         Row causes column.
     max_parents : int
+    edge_log_odds : array of float64 [d, d], optional
+        Finite, with a diagonal of zeros; zero everywhere by default.
+    centre, unit : array of float64 [d], optional
+        What was taken off the columns before they were scored, and what they were divided by.
 
     Attributes
     ----------
@@ -62,6 +69,11 @@ class LocalScores:
         Row causes column; the diagonal is forbidden.
     log_prior : ndarray of float64 [d]
         Log-prior of a node with 0, ..., d - 1 parents.
+    edge_log_odds : ndarray of float64 [d, d]
+        What each edge adds to the log-prior of a graph that has it; row causes column.
+    centre, unit : ndarray of float64 [d]
+        A value of the table is ``centre + unit * scored``: zero and one unless the table was
+        standardised.
     """
 
     def __init__(
@@ -74,6 +86,9 @@ class LocalScores:
         required: np.ndarray,
         forbidden: np.ndarray,
         max_parents: int,
+        edge_log_odds: np.ndarray | None = None,
+        centre: np.ndarray | None = None,
+        unit: np.ndarray | None = None,
     ) -> None:
         self.likelihood = likelihood
         self.log_prior = log_prior
@@ -83,6 +98,10 @@ class LocalScores:
         self.required = required
         self.forbidden = forbidden
         self.max_parents = max_parents
+        shape = (self.num_variables, self.num_variables)
+        self.edge_log_odds = np.zeros(shape) if edge_log_odds is None else edge_log_odds
+        self.centre = np.zeros(self.num_variables) if centre is None else centre
+        self.unit = np.ones(self.num_variables) if unit is None else unit
 
     def __repr__(self) -> str:
         """Return a one-line summary."""
@@ -146,7 +165,47 @@ class LocalScores:
         values = np.full(len(parent_sets), -np.inf)
         values[allowed] = self.likelihood.log_marginals(node, parent_sets[allowed])
         values[allowed] += self.log_prior[np.sum(parent_sets[allowed], axis=1)]
+        log_odds = self.edge_log_odds[:, node]
+        if np.any(log_odds):
+            values[allowed] += parent_sets[allowed] @ log_odds
         return values
+
+    def local_scores_of_subsets(
+        self, node: int, candidates: Indices, max_size: int, base: Indices = ()
+    ) -> np.ndarray:
+        """Return the local scores of one node with `base` and every subset of the candidates.
+
+        Parameters
+        ----------
+        node : int
+        candidates : sequence or array of int [m]
+        max_size : int
+            Largest size of the subsets.
+        base : sequence or array of int
+            Parents that are in every set; disjoint from the candidates.
+
+        Returns
+        -------
+        ndarray of float64 [N]
+            Log-likelihood plus log-prior, in the order of `dag_gfn.scores.subsets.subset_masks`.
+            The constraints are not looked at.
+
+        Examples
+        --------
+        >>> scores = local_scores(np.random.default_rng(0).normal(size=(50, 3)))
+        >>> values = scores.local_scores_of_subsets(0, [2], 1, base=[1])
+        >>> bool(np.isclose(values[1], scores.local_score(0, [1, 2])))
+        True
+        """
+        max_size = min(max_size, len(candidates))
+        counts = np.diff(size_offsets(len(candidates), max_size))
+        log_prior = np.repeat(self.log_prior[len(base) : len(base) + max_size + 1], counts)
+        log_odds = self.edge_log_odds[:, node]
+        if np.any(log_odds):
+            log_prior += member_sums(log_odds[np.asarray(candidates, dtype=np.int64)], max_size)
+            log_prior += np.sum(log_odds[np.asarray(base, dtype=np.int64)])
+        log_prior += self.likelihood.log_marginals_of_subsets(node, candidates, max_size, base)
+        return log_prior
 
     def allows(self, node: int, parent_sets: np.ndarray) -> np.ndarray:
         """Return whether the constraints allow each parent set of a node.
@@ -217,7 +276,11 @@ class LocalScores:
         return total.reshape(adjacency.shape[:-2])
 
     def constrained(
-        self, required_edges: EdgeSet | None = None, forbidden_edges: EdgeSet | None = None
+        self,
+        required_edges: EdgeSet | None = None,
+        forbidden_edges: EdgeSet | None = None,
+        *,
+        tiers: Tiers | None = None,
     ) -> LocalScores:
         """Return the same scores of fewer graphs; what was computed is kept.
 
@@ -225,6 +288,8 @@ class LocalScores:
         ----------
         required_edges, forbidden_edges : iterable of (cause, effect), or bool [d, d], optional
             In addition to those that are required or forbidden here.
+        tiers : iterable of collections of columns, mapping or Series, optional
+            As of `local_scores`; likewise in addition.
 
         Returns
         -------
@@ -244,9 +309,15 @@ class LocalScores:
         required = self.required | edge_mask(required_edges, self.names, "required")
         forbidden = self.forbidden | edge_mask(forbidden_edges, self.names, "forbidden")
         np.fill_diagonal(forbidden, False)
-        required, forbidden, _ = edge_constraints(required, forbidden, self.max_parents, self.names)
+        known = prior_knowledge(
+            self.names,
+            required_edges=required,
+            forbidden_edges=forbidden,
+            tiers=tiers,
+            max_parents=self.max_parents,
+        )
         scores = copy(self)
-        scores.required, scores.forbidden = required, forbidden
+        scores.required, scores.forbidden = known.required, known.forbidden
         scores.__dict__.pop("_gains", None)  # depends on the constraints
         return scores
 
@@ -322,6 +393,10 @@ class LocalScores:
     def _gains(self) -> tuple[Callable, Any]:
         if not self.has_table:
             direct = self.likelihood.device_gains(self.log_prior, self.forbidden, self.max_parents)
+            if direct is not None and np.any(self.edge_log_odds):
+                from dag_gfn.scores.edge_gains import with_edge_log_odds
+
+                return with_edge_log_odds(*direct, self.edge_log_odds)
             if direct is not None:
                 return direct
             self._require_table()
@@ -355,14 +430,17 @@ def local_scores(
     prior: str | Prior = "uniform",
     *,
     interventions: Iterable[str | int | None] | None = None,
+    conditions: Iterable[Hashable] | None = None,
     required_edges: EdgeSet | None = None,
     forbidden_edges: EdgeSet | None = None,
+    tiers: Tiers | None = None,
+    edge_probabilities: EdgeProbabilities | None = None,
     max_parents: int | None = None,
     standardize: bool = False,
     score_params: Mapping[str, Any] | None = None,
     prior_params: Mapping[str, Any] | None = None,
 ) -> LocalScores:
-    """Check a table and return its local scores.
+    r"""Check a table and return its local scores.
 
     Parameters
     ----------
@@ -374,10 +452,24 @@ def local_scores(
     prior : {"uniform", "edge", "erdos_renyi", "fair"} or Prior
         Prior over DAGs, or an object with ``log_prior(num_parents, num_variables)``.
     interventions : sequence [n] of column names or positions, optional
-        The column that was set by a perfect intervention in each row; None, "" or NaN for none. The
-        local score of a column leaves out the rows in which it was set.
+        The column that was set by an intervention in each row; None, "" or NaN for none. The local
+        score of a column leaves out the rows in which it was set: whatever its parents were, the
+        experiment chose its value (a perfect intervention [1]_).
+    conditions : sequence [n] of labels, optional
+        What was done in each row with an intervention, where interventions are imperfect: the
+        column that they are aimed at still depends on its parents, but by a mechanism that the
+        condition changed [2]_ [3]_. Its local score is that of the rows in which it was not set
+        plus, for each condition, that of the rows in which it was, each with independent parameters
+        of the same prior. With ``conditions=interventions`` each column has one changed mechanism.
     required_edges, forbidden_edges : iterable of (cause, effect), or bool [d, d], optional
         Pairs of names or positions, or a matrix in which row causes column.
+    tiers : iterable of collections of columns, mapping or Series, optional
+        Lists of names or positions, earliest first; or the number of each column's tier, lower for
+        earlier. Edges from a later tier to an earlier one are forbidden. A column in no tier may
+        be cause and effect of any.
+    edge_probabilities : mapping {(cause, effect): p}, DataFrame or array of float [d, d], optional
+        Prior probability of single edges; NaN, or an edge left out, for nothing known, which is
+        the same as 0.5. See the notes.
     max_parents : int, optional
         Largest number of parents of a node; no limit by default.
     standardize : bool, default False
@@ -393,7 +485,28 @@ def local_scores(
     ------
     TypeError, ValueError
         If the table, a constraint or a hyper-parameter is not fit; the message says which and what
-        to do.
+        to do. Knowledge that contradicts itself is refused with all edges that contradict.
+
+    Notes
+    -----
+    With the probability :math:`p_{ij}` of the edge from i to j, the prior of a DAG is
+
+    .. math:: \log p(G) = \log f(G) + \sum_{i \to j \in G} \log \frac{p_{ij}}{1 - p_{ij}}
+        + \text{const},
+
+    where f is `prior`. Under the uniform prior these are the probabilities of independent edges
+    *before* graphs with a cycle are ruled out. What acyclicity leaves of :math:`p_{ij}` is the
+    prior marginal, which is never larger: for two columns and 0.8 for a -> b alone, the weights of
+    the three DAGs are 1, 1 and 4 for a -> b, a prior marginal of 4 / 6. Another `prior` multiplies
+    the odds further. A probability of 1 requires the edge and one of 0 forbids it.
+
+    References
+    ----------
+    .. [1] G. F. Cooper and C. Yoo. "Causal discovery from a mixture of experimental and
+       observational data." UAI 1999.
+    .. [2] J. Tian and J. Pearl. "Causal discovery from changes." UAI 2001.
+    .. [3] D. Eaton and K. Murphy. "Exact Bayesian structure learning from uncertain interventions."
+       AISTATS 2007.
 
     Examples
     --------
@@ -407,26 +520,59 @@ def local_scores(
     names = tuple(frame.columns)
     scorer = _make(score, SCORES, "score", "prepare", score_params)
     prior_model = _make(prior, PRIORS, "prior", "log_prior", prior_params)
-    required, forbidden, limit = edge_constraints(
-        required_edges, forbidden_edges, max_parents, names
+    known = prior_knowledge(
+        names,
+        required_edges=required_edges,
+        forbidden_edges=forbidden_edges,
+        tiers=tiers,
+        edge_probabilities=edge_probabilities,
+        max_parents=max_parents,
     )
+    if conditions is not None and interventions is None:
+        raise ValueError(
+            "conditions say how interventions changed their targets; give interventions as well, "
+            "or leave conditions out."
+        )
     targets = intervention_targets(interventions, names, len(frame))
+    mechanisms = changed_mechanisms(conditions, targets)
+    centre = unit = None
     if standardize:
         if isinstance(scorer, BDe):
             raise ValueError("standardize=True is for measurements; leave it out with BDe.")
+        unscaled = frame
         frame = standardize_frame(frame)
+        centre, unit = (
+            np.asarray(of, np.float64) for of in (unscaled.mean(), unscaled.std(ddof=0))
+        )
     log_prior = np.asarray(
         prior_model.log_prior(np.arange(len(names)), len(names)), dtype=np.float64
     )
     return LocalScores(
-        scorer.prepare(frame, targets),
+        _prepared(scorer, frame, targets, mechanisms),
         log_prior,
         names,
         num_rows=len(frame),
-        required=required,
-        forbidden=forbidden,
-        max_parents=limit,
+        required=known.required,
+        forbidden=known.forbidden,
+        max_parents=known.max_parents,
+        edge_log_odds=known.edge_log_odds,
+        centre=centre,
+        unit=unit,
     )
+
+
+def _prepared(
+    scorer: Any, frame: pd.DataFrame, targets: np.ndarray, mechanisms: np.ndarray | None
+) -> LocalLikelihood:
+    """Return the likelihood of a table; a score of the user's own may know no `mechanisms`."""
+    if mechanisms is None:
+        return scorer.prepare(frame, targets)
+    if "mechanisms" not in signature(scorer.prepare).parameters:
+        raise ValueError(
+            f"the score {type(scorer).__name__} knows of perfect interventions alone, since its "
+            "method prepare has no parameter mechanisms; leave conditions out."
+        )
+    return scorer.prepare(frame, targets, mechanisms=mechanisms)
 
 
 def _make(

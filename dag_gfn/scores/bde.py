@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from dag_gfn.scores.likelihood import Indices, LocalLikelihood
+from dag_gfn.scores.subsets import num_subsets
 from dag_gfn.tables import categorical_codes
 
 __all__ = ["BDe", "BDeLikelihood"]
@@ -61,8 +63,19 @@ class BDe:
                 f"{self.equivalent_sample_size}."
             )
 
-    def prepare(self, frame: pd.DataFrame, targets: np.ndarray) -> BDeLikelihood:
+    def prepare(
+        self, frame: pd.DataFrame, targets: np.ndarray, mechanisms: np.ndarray | None = None
+    ) -> BDeLikelihood:
         """Condense the table into its distinct rows.
+
+        Parameters
+        ----------
+        frame : DataFrame [n, d]
+        targets : array of int [n]
+            Column that was set by intervention in each row, -1 for none.
+        mechanisms : array of int [n], optional
+            Number of the mechanism that made its value, -1 where there is no target; left out where
+            interventions are perfect.
 
         Raises
         ------
@@ -70,12 +83,17 @@ class BDe:
             If a column is not categorical; see `dag_gfn.tables.categorical_codes`.
         """
         codes, states = categorical_codes(frame)
+        if mechanisms is None:
+            mechanisms = np.full(len(codes), -1)
         rows, counts = np.unique(
-            np.column_stack([codes, targets]).astype(np.int32), axis=0, return_counts=True
+            np.column_stack([codes, targets, mechanisms]).astype(np.int32),
+            axis=0,
+            return_counts=True,
         )
         return BDeLikelihood(
-            codes=np.ascontiguousarray(rows[:, :-1].T),
-            targets=rows[:, -1],
+            codes=np.ascontiguousarray(rows[:, :-2].T),
+            targets=rows[:, -2],
+            mechanisms=rows[:, -1],
             counts=counts.astype(np.int64),
             states=tuple(tuple(column) for column in states),
             equivalent_sample_size=float(self.equivalent_sample_size),
@@ -92,6 +110,9 @@ class BDeLikelihood(LocalLikelihood):
         State of each column in each distinct row.
     targets : ndarray of int32 [m]
         Column that was set by intervention, -1 for none.
+    mechanisms : ndarray of int32 [m]
+        Number of the mechanism that took the place of that column's own, -1 for none (the
+        intervention is perfect).
     counts : ndarray of int64 [m]
         How often the row occurs.
     states : tuple of tuples [d]
@@ -101,6 +122,7 @@ class BDeLikelihood(LocalLikelihood):
 
     codes: np.ndarray
     targets: np.ndarray
+    mechanisms: np.ndarray
     counts: np.ndarray
     states: tuple[tuple[Any, ...], ...]
     equivalent_sample_size: float
@@ -119,13 +141,17 @@ class BDeLikelihood(LocalLikelihood):
         """Return log p(column `node` | columns of each parent set), float64 [K]."""
         from dag_gfn.scores.bde_counts import family_scores
 
-        return family_scores(
-            *self._observed(node),
-            self.num_states,
-            node,
-            np.ascontiguousarray(parent_sets),
-            self.equivalent_sample_size,
-        )
+        total = np.zeros(len(parent_sets))
+        for codes, counts in (self._observed(node), *self._changed(node)):
+            total += family_scores(
+                codes,
+                counts,
+                self.num_states,
+                node,
+                np.ascontiguousarray(parent_sets),
+                self.equivalent_sample_size,
+            )
+        return total
 
     def log_marginals_of_subsets(
         self, node: int, candidates: Indices, max_size: int, base: Indices = ()
@@ -137,15 +163,20 @@ class BDeLikelihood(LocalLikelihood):
         """
         from dag_gfn.scores.bde_counts import subset_scores
 
-        return subset_scores(
-            *self._observed(node),
-            self.num_states,
-            node,
-            np.asarray(base, dtype=np.int64),
-            np.asarray(candidates, dtype=np.int64),
-            min(max_size, len(candidates)),
-            self.equivalent_sample_size,
-        )
+        max_size = min(max_size, len(candidates))
+        total = np.zeros(num_subsets(len(candidates), max_size))
+        for codes, counts in (self._observed(node), *self._changed(node)):
+            total += subset_scores(
+                codes,
+                counts,
+                self.num_states,
+                node,
+                np.asarray(base, dtype=np.int64),
+                np.asarray(candidates, dtype=np.int64),
+                max_size,
+                self.equivalent_sample_size,
+            )
+        return total
 
     def _observed(self, node: int) -> tuple[np.ndarray, np.ndarray]:
         """Return codes and counts of the rows in which the node was not set."""
@@ -153,3 +184,13 @@ class BDeLikelihood(LocalLikelihood):
         if np.all(observed):
             return self.codes, self.counts
         return np.ascontiguousarray(self.codes[:, observed]), self.counts[observed]
+
+    def _changed(self, node: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield codes and counts of the rows of each mechanism that took the place of the node's.
+
+        Each has parameters of its own, so its rows contribute a factor of their own.
+        """
+        set_by = np.where(self.targets == node, self.mechanisms, -1)
+        for mechanism in np.unique(set_by[set_by >= 0]):
+            rows = set_by == mechanism
+            yield np.ascontiguousarray(self.codes[:, rows]), self.counts[rows]

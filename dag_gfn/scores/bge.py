@@ -77,8 +77,19 @@ class BGe:
         if not 0 < self.alpha_mu < np.inf:
             raise ValueError(f"alpha_mu of BGe must be positive, not {self.alpha_mu}.")
 
-    def prepare(self, frame: pd.DataFrame, targets: np.ndarray) -> BGeLikelihood:
+    def prepare(
+        self, frame: pd.DataFrame, targets: np.ndarray, mechanisms: np.ndarray | None = None
+    ) -> BGeLikelihood:
         """Condense the table into posterior scale matrices.
+
+        Parameters
+        ----------
+        frame : DataFrame [n, d]
+        targets : array of int [n]
+            Column that was set by intervention in each row, -1 for none.
+        mechanisms : array of int [n], optional
+            Number of the mechanism that made its value, -1 where there is no target; left out where
+            interventions are perfect.
 
         Raises
         ------
@@ -102,14 +113,25 @@ class BGe:
         version = np.zeros(num_variables, dtype=np.int64)
         version[set_columns] = 1 + np.arange(len(set_columns))
         rows = [values, *(values[targets != column] for column in set_columns)]
+        changed: list[list[int]] = [[] for _ in range(num_variables)]
+        for mechanism in range(0 if mechanisms is None else mechanisms.max(initial=-1) + 1):
+            inside = mechanisms == mechanism
+            changed[targets[inside][0]].append(len(rows))
+            rows.append(values[inside])
         scales = np.stack(
             [posterior_scale(block, prior_scale, mean, self.alpha_mu) for block in rows]
         )
-        shares = np.min(unexplained_shares(scales), axis=0)
+        shares = unexplained_shares(scales)
         if np.min(shares) < _SMALLEST_SHARE:
+            worst, column = np.unravel_index(np.argmin(shares), shares.shape)
+            where = "".join(
+                f", in rows of one condition in which {name!r} was set,"
+                for name, versions in zip(frame.columns, changed, strict=True)
+                if worst in versions
+            )
             raise ValueError(
-                f"column {frame.columns[np.argmin(shares)]!r} is a linear combination of other "
-                "columns up to rounding, at the scale of T; drop it, or use standardize=True."
+                f"column {frame.columns[column]!r} is a linear combination of other columns{where} "
+                "up to rounding, at the scale of T; drop it, or use standardize=True."
             )
         num_rows = np.array([len(block) for block in rows])
         totals = np.stack([block.sum(axis=0) for block in rows])
@@ -118,10 +140,12 @@ class BGe:
             alpha_mu=float(self.alpha_mu),
             alpha_w=float(alpha_w),
             prior_scale=prior_scale,
+            prior_mean=mean,
             posterior_scale=scales,
             posterior_mean=(totals + self.alpha_mu * mean) / (num_rows + self.alpha_mu)[:, None],
             num_rows=num_rows,
             version=version,
+            changed_versions=tuple(map(tuple, changed)),
             column_means=values.mean(axis=0),
             column_sds=values.std(axis=0),
         )
@@ -171,22 +195,33 @@ class BGeLikelihood(LocalLikelihood):
     alpha_mu, alpha_w : float
     prior_scale : ndarray of float64 [d, d]
         T.
+    prior_mean : ndarray of float64 [d]
+        nu.
     posterior_scale : ndarray of float64 [V, d, d]
-        R of each version of the table; version 0 has all rows, the others leave out the rows in
-        which one column was set by intervention.
+        R of each version of the table. Version 0 has all rows, some leave out the rows in which one
+        column was set by intervention, and the others have the rows of one changed mechanism alone.
+    posterior_mean : ndarray of float64 [V, d]
+        (N mean + alpha_mu nu) / (N + alpha_mu) of each version.
     num_rows : ndarray of int64 [V]
     version : ndarray of int64 [d]
-        Which version the local score of each column uses.
+        Which version has the rows in which each column was not set.
+    changed_versions : tuple of tuples of int [d]
+        Which versions have the rows in which each column was set, one for each mechanism that took
+        the place of its own; none where interventions are perfect.
+    column_means, column_sds : ndarray of float64 [d]
+        Of the whole table.
     """
 
     names: tuple[str, ...]
     alpha_mu: float
     alpha_w: float
     prior_scale: np.ndarray
+    prior_mean: np.ndarray
     posterior_scale: np.ndarray
     posterior_mean: np.ndarray
     num_rows: np.ndarray
     version: np.ndarray
+    changed_versions: tuple[tuple[int, ...], ...]
     column_means: np.ndarray
     column_sds: np.ndarray
 
@@ -200,9 +235,17 @@ class BGeLikelihood(LocalLikelihood):
         """Whether T is diagonal, so that its minors need no factorisation."""
         return np.count_nonzero(self.prior_scale) == self.num_variables
 
-    def log_constant(self, node: int | np.integer) -> np.ndarray:
-        """Return the part of the local score that depends on the parent count, float64 [d]."""
-        num_rows = self.num_rows[self.version[node]]
+    def versions_of(self, node: int | np.integer) -> tuple[int, ...]:
+        """Return the versions whose scores add up to the local score of a column.
+
+        A mechanism that took the place of the column's own has parameters of its own, so its rows
+        contribute a factor of their own.
+        """
+        return (int(self.version[node]), *self.changed_versions[node])
+
+    def log_constant(self, version: int | np.integer) -> np.ndarray:
+        """Return what depends on the parent count alone in a version's score, float64 [d]."""
+        num_rows = self.num_rows[version]
         degrees = self.degrees_of_freedom
         return (
             0.5 * np.log(self.alpha_mu / (num_rows + self.alpha_mu))
@@ -243,21 +286,30 @@ class BGeLikelihood(LocalLikelihood):
         order = colex_order(len(free), max_size)
         sizes = len(fixed) + np.bitwise_count(order)
         family = np.concatenate([fixed, free, [node]])
-        posterior = subset_minors(
-            self.posterior_scale[self.version[node]][np.ix_(family, family)], len(fixed)
-        )
         if self.prior_is_diagonal:
             log_diagonal = np.log(np.diag(self.prior_scale))
             log_det = subset_sums(log_diagonal[free]) + np.sum(log_diagonal[fixed])
             prior = log_det, np.full_like(log_det, log_diagonal[node])
         else:
             prior = subset_minors(self.prior_scale[np.ix_(family, family)], len(fixed))
-        return self._combine(node, sizes, *(log_minor[order] for log_minor in (*prior, *posterior)))
+        total = np.zeros(len(order))
+        for version in self.versions_of(node):
+            posterior = subset_minors(
+                self.posterior_scale[version][np.ix_(family, family)], len(fixed)
+            )
+            minors = (log_minor[order] for log_minor in (*prior, *posterior))
+            total += self._combine(version, sizes, *minors)
+        return total
 
     def device_gains(
         self, log_prior: np.ndarray, forbidden: np.ndarray, max_parents: int
-    ) -> tuple[Callable, Any]:
-        """Return `(function, arrays)` that computes gains by a Schur complement."""
+    ) -> tuple[Callable, Any] | None:
+        """Return `(function, arrays)` that computes gains by a Schur complement.
+
+        None with imperfect interventions, whose mechanisms would take a complement each.
+        """
+        if any(self.changed_versions):
+            return None
         from dag_gfn.scores.schur import schur_arrays, schur_gains
 
         return schur_gains, schur_arrays(self, log_prior, forbidden, max_parents)
@@ -277,9 +329,8 @@ class BGeLikelihood(LocalLikelihood):
         """Return the log-marginals of parent sets int [K, k] of one size, float64 [K]."""
         num_sets, size = members.shape
         families = np.column_stack([members, np.full(num_sets, node)])
-        posterior_scale = self.posterior_scale[self.version[node]]
         chunk = max(1, _CHUNK_ENTRIES // (size + 1) ** 2)
-        values = np.empty(num_sets)
+        values = np.zeros(num_sets)
         for start in range(0, num_sets, chunk):
             block = families[start : start + chunk]
             if self.prior_is_diagonal:
@@ -287,28 +338,29 @@ class BGeLikelihood(LocalLikelihood):
                 prior = np.sum(log_diagonal[block[:, :-1]], axis=1), log_diagonal[node]
             else:
                 prior = log_minors(self.prior_scale, block)
-            values[start : start + chunk] = self._combine(
-                node, size, *prior, *log_minors(posterior_scale, block)
-            )
+            for version in self.versions_of(node):
+                values[start : start + chunk] += self._combine(
+                    version, size, *prior, *log_minors(self.posterior_scale[version], block)
+                )
         return values
 
     def _combine(
         self,
-        node: int,
+        version: int,
         size: int | np.ndarray,
         prior_log_det: np.ndarray,
         prior_log_variance: np.ndarray,
         posterior_log_det: np.ndarray,
         posterior_log_variance: np.ndarray,
     ) -> np.ndarray:
-        """Return the local scores from log |T_P|, log T_jj|P, log |R_P| and log R_jj|P.
+        """Return a version's scores from log |T_P|, log T_jj|P, log |R_P| and log R_jj|P.
 
         |T_{P+j}| = |T_P| T_jj|P, so the ratio of the two marginals leaves half of log |T_P|.
         """
         degrees = self.degrees_of_freedom[size] + 1
-        num_rows = self.num_rows[self.version[node]]
+        num_rows = self.num_rows[version]
         return (
-            self.log_constant(node)[size]
+            self.log_constant(version)[size]
             + 0.5 * (prior_log_det - posterior_log_det)
             + 0.5 * degrees * prior_log_variance
             - 0.5 * (num_rows + degrees) * posterior_log_variance

@@ -1,16 +1,23 @@
-"""Knowledge that is not in the table: edges that must or must not be there, and interventions."""
+"""Columns, edges and interventions as users give them, by name or by position."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from numbers import Integral
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-import networkx as nx
 import numpy as np
 import pandas as pd
 
-__all__ = ["EdgeSet", "column_index", "edge_constraints", "edge_mask", "intervention_targets"]
+__all__ = [
+    "EdgeSet",
+    "column_index",
+    "edge_ends",
+    "edge_mask",
+    "intervention_targets",
+    "is_missing",
+    "matrix_places",
+]
 
 EdgeSet: TypeAlias = Iterable[tuple[str | int, str | int]] | np.ndarray | pd.DataFrame
 
@@ -84,11 +91,7 @@ def edge_mask(edges: EdgeSet | None, names: Sequence[str], what: str) -> np.ndar
     if edges is None:
         return mask
     if isinstance(edges, pd.DataFrame):
-        rows = [column_index(str(name), names, f"{what} edge end") for name in edges.index]
-        columns = [column_index(str(name), names, f"{what} edge end") for name in edges.columns]
-        if len(set(rows)) < len(rows) or len(set(columns)) < len(columns):
-            raise ValueError(f"the matrix of {what} edges names a column twice.")
-        mask[np.ix_(rows, columns)] = _as_bool(edges.to_numpy(), what)
+        mask[matrix_places(edges, names, what)] = _as_bool(edges.to_numpy(), what)
     elif (
         isinstance(edges, np.ndarray)
         and edges.ndim == 2
@@ -109,57 +112,66 @@ def edge_mask(edges: EdgeSet | None, names: Sequence[str], what: str) -> np.ndar
     return mask
 
 
-def edge_constraints(
-    required: EdgeSet | None,
-    forbidden: EdgeSet | None,
-    max_parents: int | None,
-    names: Sequence[str],
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return constraints that some DAG can meet.
+def edge_ends(edge: object, names: Sequence[str], what: str) -> tuple[int, int]:
+    """Return the positions of the cause and the effect of an edge.
 
-    Returns
-    -------
-    required, forbidden : ndarray of bool [d, d]
-        Row causes column; the diagonal is forbidden.
-    max_parents : int
-        d - 1 when there is no limit.
+    Parameters
+    ----------
+    edge : (cause, effect)
+        Names or positions.
+    names : sequence of str
+    what : str
+        What the edge is called in errors, such as "required".
 
     Raises
     ------
     TypeError, ValueError
-        As `edge_mask`; also when an edge is both required and forbidden, the required edges contain
-        a cycle, or a column has more required parents than it may have.
+        If it is not a pair, or a column is unknown.
+
+    Examples
+    --------
+    >>> edge_ends(("a", 1), ("a", "b"), "required")
+    (0, 1)
     """
-    num_variables = len(names)
-    if max_parents is None:
-        max_parents = num_variables - 1
-    if not isinstance(max_parents, Integral) or isinstance(max_parents, (bool, np.bool_)):
-        raise TypeError(f"max_parents must be an integer or None, not {max_parents!r}.")
-    if not 0 <= max_parents <= num_variables - 1:
-        raise ValueError(
-            f"max_parents must be from 0 to d - 1 = {num_variables - 1}, not {max_parents}."
-        )
-    required_mask = edge_mask(required, names, "required")
-    forbidden_mask = edge_mask(forbidden, names, "forbidden")
-    both = np.argwhere(required_mask & forbidden_mask)
-    if len(both):
-        cause, effect = both[0]
-        raise ValueError(
-            f"edge {names[cause]!r} -> {names[effect]!r} is both required and forbidden."
-        )
-    graph = nx.DiGraph(np.argwhere(required_mask).tolist())
-    if not nx.is_directed_acyclic_graph(graph):
-        cycle = [edge[0] for edge in nx.find_cycle(graph)]
-        path = " -> ".join(repr(names[node]) for node in [*cycle, cycle[0]])
-        raise ValueError(f"the required edges contain the cycle {path}; remove one of them.")
-    num_required = np.sum(required_mask, axis=0)
-    if np.any(num_required > max_parents):
-        node = int(np.argmax(num_required))
-        raise ValueError(
-            f"column {names[node]!r} has {num_required[node]} required parents, more than "
-            f"max_parents = {max_parents}."
-        )
-    return required_mask, forbidden_mask | np.eye(num_variables, dtype=bool), int(max_parents)
+    if isinstance(edge, str) or not isinstance(edge, Iterable) or len(pair := list(edge)) != 2:
+        raise ValueError(f"{what} edge {edge!r} is not a pair (cause, effect).")
+    cause, effect = (column_index(end, names, f"{what} edge end") for end in pair)
+    return cause, effect
+
+
+def matrix_places(frame: pd.DataFrame, names: Sequence[str], what: str) -> tuple[np.ndarray, ...]:
+    """Return where the entries of a matrix with names go in one with all columns in their order.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Row causes column; columns may be left out.
+    names : sequence of str [d]
+    what : str
+        What the edges are called in errors, such as "required".
+
+    Returns
+    -------
+    tuple of two arrays
+        An index of arrays [d, d], as of `numpy.ix_`.
+
+    Raises
+    ------
+    ValueError
+        If a column is unknown or named twice.
+
+    Examples
+    --------
+    >>> matrix = np.zeros((2, 2), dtype=int)
+    >>> matrix[matrix_places(pd.DataFrame([[1]], ["b"], ["a"]), ("a", "b"), "required")] = 1
+    >>> matrix.tolist()
+    [[0, 0], [1, 0]]
+    """
+    rows = [column_index(str(name), names, f"{what} edge end") for name in frame.index]
+    columns = [column_index(str(name), names, f"{what} edge end") for name in frame.columns]
+    if len(set(rows)) < len(rows) or len(set(columns)) < len(columns):
+        raise ValueError(f"the matrix of {what} edges names a column twice.")
+    return np.ix_(rows, columns)
 
 
 def intervention_targets(
@@ -203,12 +215,17 @@ def intervention_targets(
         )
     known: dict[str | int, int] = {}
     for row, target in enumerate(listed):
-        if target is None or target is pd.NA or target == "" or target != target:
+        if target is None or is_missing(target):
             continue
         if target not in known:
             known[target] = column_index(target, names, f"intervention target of row {row},")
         targets[row] = known[target]
     return targets
+
+
+def is_missing(label: Any) -> bool:
+    """Return whether a label of a row stands for none: None, "", NaN or NA."""
+    return label is None or label is pd.NA or bool(label == "") or bool(label != label)
 
 
 def _mask_of_pairs(edges: EdgeSet, names: Sequence[str], what: str) -> np.ndarray:
@@ -217,10 +234,7 @@ def _mask_of_pairs(edges: EdgeSet, names: Sequence[str], what: str) -> np.ndarra
     if isinstance(edges, str):
         raise TypeError(f"{what} edges must be pairs (cause, effect), not {edges!r}.")
     for edge in edges:
-        if isinstance(edge, str) or not isinstance(edge, Iterable) or len(pair := list(edge)) != 2:
-            raise ValueError(f"{what} edge {edge!r} is not a pair (cause, effect).")
-        cause, effect = (column_index(end, names, f"{what} edge end") for end in pair)
-        mask[cause, effect] = True
+        mask[edge_ends(edge, names, what)] = True
     return mask
 
 

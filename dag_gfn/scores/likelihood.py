@@ -78,6 +78,8 @@ class LocalLikelihood(ABC):
     ) -> tuple[Callable, Any] | None:
         """Return `(function, arrays)` that computes gains without a table, or None.
 
+        The log-odds of single edges, if any, are added by `dag_gfn.scores.LocalScores.gains`.
+
         Parameters
         ----------
         log_prior : array of float64 [d]
@@ -104,5 +106,12 @@ class Score(Protocol):
         targets : array of int [n]
             Column that was set by intervention in each row, -1 for none. The likelihood of a column
             leaves out the rows in which it was set.
+
+        Notes
+        -----
+        A score that knows of imperfect interventions has a third parameter, ``mechanisms=None``:
+        an array of int [n], the number of the mechanism that made the value of the column that was
+        set in each row, -1 where there is none. The likelihood of a column is then multiplied by
+        that of the rows of each mechanism that was put in the place of its own.
         """
         ...

@@ -117,8 +117,7 @@ def _sets_around(
     subsets = subset_masks(len(free), room)
     masks = np.tile(core, (len(subsets), 1))
     masks[:, free] = subsets
-    values = scores.likelihood.log_marginals_of_subsets(node, free, room, base)
-    return masks, values + scores.log_prior[np.sum(masks, axis=1)]
+    return masks, scores.local_scores_of_subsets(node, free, room, base)
 
 
 def _search(

@@ -56,7 +56,7 @@ def schur_arrays(
     shared = len(likelihood.num_rows) == 1
     nodes = np.zeros(1, dtype=np.int64) if shared else np.arange(likelihood.num_variables)
     version = likelihood.version[nodes]
-    constant = np.stack([likelihood.log_constant(node) for node in nodes]) + log_prior
+    constant = np.stack([likelihood.log_constant(one) for one in version]) + log_prior
     degrees = likelihood.degrees_of_freedom[:max_parents]
     prior_variance = np.diag(likelihood.prior_scale)
     posterior_variance = np.diagonal(likelihood.posterior_scale, axis1=1, axis2=2)[version]

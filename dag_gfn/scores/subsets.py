@@ -18,6 +18,7 @@ __all__ = [
     "binomials",
     "colex_order",
     "colex_subsets",
+    "member_sums",
     "num_subsets",
     "size_offsets",
     "subset_masks",
@@ -115,6 +116,35 @@ def colex_order(num_elements: int, max_size: int) -> np.ndarray:
     order = np.argsort(size, kind="stable")[: num_subsets(num_elements, max_size)]
     order.flags.writeable = False
     return order
+
+
+def member_sums(values: np.ndarray, max_size: int) -> np.ndarray:
+    """Return the sum of the members' values of every subset with at most ``max_size`` members.
+
+    Parameters
+    ----------
+    values : array of float64 [m]
+    max_size : int
+
+    Returns
+    -------
+    ndarray of float64 [N]
+        In the order of `subset_masks`.
+
+    Examples
+    --------
+    >>> member_sums(np.array([1.0, 10.0, 100.0]), 2).astype(int).tolist()
+    [0, 1, 10, 100, 11, 101, 110]
+    """
+    sums = [np.zeros(1)]
+    for size in range(1, min(max_size, len(values)) + 1):
+        # The sets whose largest member is c are the first C(c, size - 1) smaller ones, plus c.
+        blocks = [
+            sums[-1][: comb(largest, size - 1)] + values[largest]
+            for largest in range(size - 1, len(values))
+        ]
+        sums.append(np.concatenate(blocks))
+    return np.concatenate(sums)
 
 
 def subset_masks(num_elements: int, max_size: int) -> np.ndarray:

@@ -42,18 +42,15 @@ def local_score_table(scores: LocalScores) -> np.ndarray:
         Required and forbidden edges are not looked at. Read-only.
     """
     num_variables, max_parents = scores.num_variables, scores.max_parents
-    sizes = np.repeat(
-        np.arange(max_parents + 1), np.diff(size_offsets(num_variables - 1, max_parents))
-    )
-    values = np.tile(scores.log_prior[sizes], (num_variables, 1))
+    values = np.empty((num_variables, scores.num_parent_sets))
 
-    def add_likelihood(node: int) -> None:
+    def fill(node: int) -> None:
         others = np.delete(np.arange(num_variables), node)
-        values[node] += scores.likelihood.log_marginals_of_subsets(node, others, max_parents)
+        values[node] = scores.local_scores_of_subsets(node, others, max_parents)
 
     # Threads, since the kernels release the interpreter lock and share the output.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for _ in pool.map(add_likelihood, range(num_variables)):
+        for _ in pool.map(fill, range(num_variables)):
             pass
     values.flags.writeable = False
     return values

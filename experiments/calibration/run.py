@@ -99,7 +99,7 @@ COLUMNS: dict[str, str | Callable[[Row], str]] = {
 
 def draw(rows: list[Row], path: Path) -> None:
     """Draw the reliability of edges and the places of true effects, one column a model."""
-    models = list(dict.fromkeys(study.model for study in STUDIES.values()))
+    models = list(dict.fromkeys(STUDIES[row["study"]].model for row in rows))
     figure, axes = plt.subplots(
         2, len(models), figsize=(3.7 * len(models), 6.8), layout="constrained", squeeze=False
     )

@@ -74,6 +74,7 @@ CASES = {
     "required": ("bde", {"required_edges": [(3, 1), (1, 0)]}),
     "interventions_bge": ("bge", {"interventions": TARGETS}),
     "interventions_bde": ("bde", {"interventions": TARGETS, "prior": "edge"}),
+    "imperfect_bge": ("bge", {"interventions": TARGETS, "conditions": TARGETS}),
     "max_parents": ("bge", {"max_parents": 2, "required_edges": [(2, 3)]}),
 }
 
