@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import re
 import warnings
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -85,17 +88,20 @@ def as_frame(table: pd.DataFrame | ArrayLike) -> pd.DataFrame:
     return frame
 
 
-def continuous_values(frame: pd.DataFrame) -> np.ndarray:
+def continuous_values(frame: pd.DataFrame, *, allow_missing: bool = False) -> np.ndarray:
     """Return the values of a table of measurements.
 
     Parameters
     ----------
     frame : DataFrame [n, d]
         As returned by `as_frame`.
+    allow_missing : bool, default False
+        Whether values may be missing; the checks are then of those that are there.
 
     Returns
     -------
     ndarray of float64 [n, d]
+        NaN where a value is missing.
 
     Warns
     -----
@@ -105,9 +111,9 @@ def continuous_values(frame: pd.DataFrame) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a column is not numeric, has missing or infinite values, is constant, equals another
-        column, or holds integers with so few values that they look like codes. The message names
-        it.
+        If a column is not numeric, has missing values (or nothing else, if some may be missing) or
+        infinite ones, is constant, equals another column, or holds integers with so few values that
+        they look like codes. The message names it.
 
     Examples
     --------
@@ -115,8 +121,8 @@ def continuous_values(frame: pd.DataFrame) -> np.ndarray:
     array([[1. , 2.5],
            [2. , 0.5]])
     """
-    values = _measurements(frame)
-    scale = np.std(values, axis=0)
+    values = _measurements(frame, allow_missing)
+    scale = np.nanstd(values, axis=0)
     smallest, largest = np.argmin(scale), np.argmax(scale)
     if scale[largest] > _MAX_SCALE_RATIO * scale[smallest]:
         warnings.warn(
@@ -148,7 +154,9 @@ def standardize(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(centred / np.std(centred, axis=0), columns=frame.columns)
 
 
-def categorical_codes(frame: pd.DataFrame) -> tuple[np.ndarray, list[list[Any]]]:
+def categorical_codes(
+    frame: pd.DataFrame, *, allow_missing: bool = False
+) -> tuple[np.ndarray, list[list[Any]]]:
     """Return the states of a table of categories as integer codes.
 
     The states of a column are the categories of its dtype, observed or not, else the sorted
@@ -159,19 +167,23 @@ def categorical_codes(frame: pd.DataFrame) -> tuple[np.ndarray, list[list[Any]]]
     ----------
     frame : DataFrame [n, d]
         As returned by `as_frame`.
+    allow_missing : bool, default False
+        Whether values may be missing; the checks are then of those that are there, and whole
+        numbers may be of a floating-point dtype, as pandas makes them where one is missing.
 
     Returns
     -------
     codes : ndarray of int32 [n, d]
+        -1 where a value is missing.
     states : list of list
         ``states[j][codes[i, j]]`` is the value in row i of column j.
 
     Raises
     ------
     ValueError
-        If a column has missing values, is of a floating-point or date dtype, has more than 100
-        states, or (without a categorical dtype) is constant, equals another column or has a
-        different value in every row. The message names it.
+        If a column has missing values (or nothing else, if some may be missing), is of a
+        floating-point or date dtype, has more than 100 states, or (without a categorical dtype) is
+        constant, equals another column or has a different value in every row. The message names it.
 
     Examples
     --------
@@ -180,13 +192,15 @@ def categorical_codes(frame: pd.DataFrame) -> tuple[np.ndarray, list[list[Any]]]
     >>> states
     [['no', 'yes'], [0, 1]]
     """
-    codes = np.empty(frame.shape, dtype=np.int32)
+    codes = np.full(frame.shape, -1, dtype=np.int32)
     states = []
     declared = [isinstance(dtype, pd.CategoricalDtype) for dtype in frame.dtypes]
     for j, name in enumerate(frame.columns):
-        column = frame[name]
-        _refuse_missing(column, name)
+        present = _present_rows(frame[name], name, allow_missing)
+        column = frame[name].iloc[present]
         if not declared[j]:
+            if len(present) < len(frame):
+                column = _as_whole_numbers(column)
             column = _as_categories(column, name)
         categories = column.cat.categories.tolist()
         if len(categories) > _MAX_STATES:
@@ -199,7 +213,7 @@ def categorical_codes(frame: pd.DataFrame) -> tuple[np.ndarray, list[list[Any]]]
                 f"column {name!r} is constant ({categories[0]!r}); drop it, or declare its other "
                 "states with a categorical dtype."
             )
-        codes[:, j] = column.cat.codes
+        codes[present, j] = column.cat.codes
         states.append(categories)
     pair = _equal_columns(codes, skip=declared)
     if pair is not None:
@@ -239,8 +253,10 @@ def read_table(path: str | Path) -> pd.DataFrame:
     if suffixes[-1:] == [".parquet"]:
         try:
             return as_frame(pd.read_parquet(path))
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{path.name} cannot be read as a Parquet table: {error}") from error
+        # A damaged file may fail anywhere in pandas and pyarrow.
+        except Exception as error:
+            reason = " ".join(str(error).split()).rstrip(".")
+            raise ValueError(f"{path.name} cannot be read as a Parquet table: {reason}.") from error
     kind = suffixes[-2:-1] if suffixes[-1:] == [".gz"] else suffixes[-1:]
     if kind not in ([".csv"], [".tsv"], [".txt"]):
         raise ValueError(
@@ -249,7 +265,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
         )
     try:
         return _read_text(path)
-    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
+    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path.name} is not a text file: {error}.") from error
 
 
@@ -260,17 +276,22 @@ def _read_text(path: Path) -> pd.DataFrame:
         first_line = file.readline()
     if not first_line.strip():
         raise ValueError(f"{path.name} is empty or its first line is; that line names the columns.")
-    separator = max(",;\t", key=first_line.count)
-    separator = separator if separator in first_line else r"\s+"
+    unquoted = re.sub('"[^"]*"', "", first_line)
+    separator = max(",;\t", key=unquoted.count)
+    separator = separator if separator in unquoted else r"\s+"
     options = {"sep": separator, "encoding": "utf-8-sig", "skipinitialspace": True}
     # The header is read by itself, since pandas renames repeated and missing names silently.
-    header = pd.read_csv(path, header=None, nrows=1, dtype=str, **options).iloc[0]
-    if header.isna().any():
+    try:
+        header = pd.read_csv(path, header=None, nrows=1, dtype=str, na_filter=False, **options)
+    except pd.errors.ParserError as error:
+        reason = str(error).removeprefix("Error tokenizing data. C error: ").strip()
+        raise ValueError(f"the first line of {path.name} cannot be read: {reason}.") from error
+    names = [name.strip() for name in header.iloc[0]]
+    if "" in names:
         raise ValueError(
-            f"column {1 + int(np.argmax(header.isna()))} of {path.name} has no name; name it, or "
-            "write the table without row numbers (index=False)."
+            f"column {1 + names.index('')} of {path.name} has no name; name it, or write the table "
+            "without row numbers (index=False)."
         )
-    names = [name.strip() for name in header]
     if all(_is_number(name) for name in names):
         raise ValueError(
             f"the first line of {path.name} holds numbers ({names[0]}, ...) where the names of the "
@@ -290,19 +311,39 @@ def _read_text(path: Path) -> pd.DataFrame:
             f"{path.name} names {len(names)} columns in its first line and has {frame.shape[1]} "
             "values in the next."
         )
+    if frame.iloc[:, -1].isna().any():
+        _refuse_short_rows(path, opener, separator, len(names))
     return as_frame(frame.set_axis(names, axis=1))
 
 
-def _measurements(frame: pd.DataFrame) -> np.ndarray:
+def _refuse_short_rows(path: Path, opener: Any, separator: str, num_columns: int) -> None:
+    """Raise if a row has fewer values than there are columns, which pandas fills up silently."""
+    blanks = separator == r"\s+"
+    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file, delimiter=" " if blanks else separator, skipinitialspace=True)
+        try:
+            for row in rows:
+                num_values = sum(value != "" for value in row) if blanks else len(row)
+                if num_values < num_columns and any(row):
+                    raise ValueError(
+                        f"{path.name} has a row of a different length: Expected {num_columns} "
+                        f"fields in line {rows.line_num}, saw {num_values}."
+                    )
+        except csv.Error as error:
+            raise ValueError(f"{path.name} has a row that cannot be read: {error}.") from error
+
+
+def _measurements(frame: pd.DataFrame, allow_missing: bool = False) -> np.ndarray:
     """Return float64 [n, d], refusing what is not a table of measurements."""
-    values = np.empty(frame.shape)
+    values = np.full(frame.shape, np.nan)
     for j, name in enumerate(frame.columns):
-        values[:, j] = _measured_column(frame[name], name)
-    constant = np.flatnonzero(np.all(values == values[0], axis=0))
+        present = _present_rows(frame[name], name, allow_missing)
+        values[present, j] = _measured_column(frame[name].iloc[present], name, present)
+    constant = np.flatnonzero(np.nanmax(values, axis=0) == np.nanmin(values, axis=0))
     if len(constant):
         raise ValueError(f"column {frame.columns[constant[0]]!r} is constant; drop it.")
     with np.errstate(over="ignore"):
-        scale, size = np.std(values, axis=0), np.max(np.abs(values), axis=0)
+        scale, size = np.nanstd(values, axis=0), np.nanmax(np.abs(values), axis=0)
         huge = np.flatnonzero(~np.isfinite(len(values) * size**2))
     if len(huge):
         raise ValueError(
@@ -322,9 +363,8 @@ def _measurements(frame: pd.DataFrame) -> np.ndarray:
     return values
 
 
-def _measured_column(column: pd.Series, name: str) -> np.ndarray:
-    """Return one column as float64 [n]."""
-    _refuse_missing(column, name)
+def _measured_column(column: pd.Series, name: str, rows: np.ndarray) -> np.ndarray:
+    """Return one column as float64 [n]; its values are those of these rows of the table."""
     if isinstance(column.dtype, pd.CategoricalDtype) or types.is_bool_dtype(column.dtype):
         raise ValueError(
             f"column {name!r} holds categories ({column.dtype}), not measurements; use "
@@ -333,7 +373,7 @@ def _measured_column(column: pd.Series, name: str) -> np.ndarray:
     if types.is_complex_dtype(column.dtype):
         raise ValueError(f"column {name!r} holds complex numbers. Complex data not supported.")
     if types.is_object_dtype(column.dtype):
-        column = _numbers_from_objects(column, name)
+        column = _numbers_from_objects(column, name, rows)
     if not types.is_numeric_dtype(column.dtype):
         # Of strings read from a file, the first that is no number is the one to look at.
         example = next((value for value in column if not _is_number(str(value))), column.iloc[0])
@@ -345,8 +385,8 @@ def _measured_column(column: pd.Series, name: str) -> np.ndarray:
     infinite = np.flatnonzero(np.isinf(values))
     if len(infinite):
         raise ValueError(
-            f"column {name!r} has infinite values (inf), the first in row {infinite[0]}; replace "
-            "them or drop those rows."
+            f"column {name!r} has infinite values (inf), the first in row {rows[infinite[0]]}; "
+            "replace them or drop those rows."
         )
     if types.is_integer_dtype(column.dtype):
         num_values = column.nunique()
@@ -359,9 +399,9 @@ def _measured_column(column: pd.Series, name: str) -> np.ndarray:
     return values
 
 
-def _numbers_from_objects(column: pd.Series, name: str) -> pd.Series:
+def _numbers_from_objects(column: pd.Series, name: str, rows: np.ndarray) -> pd.Series:
     """Return a column of Python objects as numbers, when all of them are."""
-    for row, value in enumerate(column):
+    for row, value in zip(rows, column, strict=True):
         if isinstance(value, str):
             raise ValueError(
                 f"column {name!r} is not numeric (row {row} holds {value!r}); make it numbers, "
@@ -403,14 +443,27 @@ def _as_categories(column: pd.Series, name: str) -> pd.Series:
     return column.astype("category")
 
 
-def _refuse_missing(column: pd.Series, name: str) -> None:
-    """Raise if any value of the column is missing."""
-    missing = np.flatnonzero(column.isna())
-    if len(missing):
+def _as_whole_numbers(column: pd.Series) -> pd.Series:
+    """Return floating-point numbers as integers if they are whole, else the column as it is."""
+    if not types.is_float_dtype(column.dtype):
+        return column
+    values = column.to_numpy(np.float64)
+    whole = (values == np.round(values)) & (np.abs(values) < 2**53)
+    return column.astype(np.int64) if whole.all() else column
+
+
+def _present_rows(column: pd.Series, name: str, allow_missing: bool) -> np.ndarray:
+    """Return the rows in which a column has a value; all of them unless some may be missing."""
+    missing = column.isna().to_numpy()
+    if allow_missing and missing.all():
+        raise ValueError(f"column {name!r} has no value in any row (all NaN); drop it.")
+    if missing.any() and not allow_missing:
         raise ValueError(
-            f"column {name!r} has {len(missing)} missing value(s) (NaN), the first in row "
-            f"{missing[0]}; fill them in or drop those rows."
+            f"column {name!r} has {missing.sum()} missing value(s) (NaN), the first in row "
+            f"{np.argmax(missing)}; fill them in, drop those rows, or average over what they may "
+            "be with MultipleImputation."
         )
+    return np.flatnonzero(~missing)
 
 
 def _equal_columns(

@@ -18,6 +18,7 @@ MODULES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"
 # `posterior` (all that anything after it knows of inference).
 INFERENCE = {"graphs", "posterior", "scores"}
 ARROWS = {
+    "checkpoint": set(),
     "tables": set(),
     "graphs": set(),
     "scores": {"graphs", "tables"},
@@ -38,12 +39,13 @@ ARROWS = {
         "metrics",
         "posterior",
     },
-    "gflownet": INFERENCE,
+    "gflownet": INFERENCE | {"checkpoint"},
     "mcmc": INFERENCE,
     "exact": INFERENCE,
-    "orderflow": INFERENCE | {"mcmc"},
+    "orderflow": INFERENCE | {"checkpoint", "mcmc"},
     "estimators": INFERENCE
     | {
+        "checkpoint",
         "convergence",
         "diagnostics",
         "exact",
