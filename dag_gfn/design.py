@@ -29,6 +29,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dag_gfn.posterior import Posterior
+from dag_gfn.posterior.distinct import distinct_parent_sets
 from dag_gfn.posterior.linear_gaussian import LinearGaussianMechanisms
 from dag_gfn.posterior.mechanisms import Mechanisms
 
@@ -213,9 +214,9 @@ def _surprise(
     """Return the divergence from the posterior before each outcome to the one after, [S]."""
     columns = []
     for node in (node for node in range(adjacency.shape[1]) if node != target):
-        parent_sets, which = np.unique(adjacency[:, :, node], axis=0, return_inverse=True)
+        parent_sets, which = distinct_parent_sets(adjacency, node)
         density = mechanisms.log_predictive(outcomes, node, parent_sets)
-        columns.append((density, which.ravel()))
+        columns.append((density, which))
     surprise = np.empty(len(outcomes))
     length = max(1, _BLOCK_ENTRIES // len(adjacency))
     for block in np.split(np.arange(len(outcomes)), range(length, len(outcomes), length)):

@@ -12,8 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln, logsumexp, xlogy
 
 from dag_gfn import graphs
+from dag_gfn.posterior.distinct import distinct_parent_sets
 from dag_gfn.posterior.importance import normalised_weights
 from dag_gfn.posterior.rows import checked_columns, checked_settings
+from dag_gfn.posterior.validation import check_arrays
 
 if TYPE_CHECKING:
     from pgmpy.models import DiscreteBayesianNetwork
@@ -112,7 +114,8 @@ class CategoricalParameters:
                     self.tables[node].of(draws[alike]),
                     [batch, *map(int, parents), int(node)],
                 ]
-            result[alike] = opt_einsum.contract(*terms, [batch, cause, effect])
+            # Better orders than the greedy one take longer to find than they save.
+            result[alike] = opt_einsum.contract(*terms, [batch, cause, effect], optimize="greedy")
         return result
 
     def simulate(
@@ -419,12 +422,28 @@ class CategoricalMechanisms:
     def from_arrays(
         cls, names: tuple[str, ...], arrays: Mapping[str, NDArray], about: Mapping[str, Any]
     ) -> Self:
-        """Return what `arrays` saved."""
+        """Return what `arrays` saved; ValueError if it did not save these."""
         states = tuple(tuple(column) for column in about["states"])
+        num_rows = len(arrays["counts"])
+        shapes = {"codes": (len(names), num_rows), "targets": (num_rows,), "counts": (num_rows,)}
+        check_arrays(arrays, shapes)
+        if any(array.dtype.kind != "i" for array in arrays.values()):
+            raise ValueError("codes, targets and counts must be integers.")
+        num_states = np.array([len(column) for column in states], np.int64)
+        codes, targets, counts = (arrays[name] for name in shapes)
+        inside = (
+            num_states.shape == (len(names),)
+            and ((codes >= 0) & (codes < num_states[:, None])).all()
+            and ((targets >= -1) & (targets < len(names))).all()
+            and (counts >= 0).all()
+        )
+        size = float(about["equivalent_sample_size"])
+        if not inside or not 0 < size < np.inf:
+            raise ValueError("codes, targets or counts are not those of a table.")
         return cls(
             names=names,
             states=states,
-            equivalent_sample_size=about["equivalent_sample_size"],
+            equivalent_sample_size=size,
             **arrays,
         )
 
@@ -432,8 +451,7 @@ class CategoricalMechanisms:
         """Return networks whose tables are made from their concentrations and number."""
         tables = []
         for node in range(len(self.names)):
-            parent_sets, which = np.unique(adjacency[:, :, node], axis=0, return_inverse=True)
-            which = which.ravel()
+            parent_sets, which = distinct_parent_sets(adjacency, node)
             members = tuple(np.flatnonzero(one) for one in parent_sets)
             sizes = np.bincount(which, minlength=len(members))
             self._refuse_large(node, members, sizes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -12,8 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
 
 from dag_gfn import graphs
+from dag_gfn.posterior.distinct import distinct_parent_sets
 from dag_gfn.posterior.importance import normalised_weights
 from dag_gfn.posterior.rows import checked_columns, checked_settings
+from dag_gfn.posterior.validation import check_arrays
 
 if TYPE_CHECKING:
     from pgmpy.models import LinearGaussianBayesianNetwork
@@ -139,21 +141,20 @@ class LinearGaussianParameters:
         return model
 
 
-class _Regression(NamedTuple):
-    """The normal-inverse-gamma posterior of one variable given one parent set, as scored.
+class _Regressions(NamedTuple):
+    """Normal-inverse-gamma posteriors of one variable given parent sets of one size, as scored.
 
     The precision is gamma with the given shape and rate; given it, the coefficients are normal with
     the covariance ``factor^-T factor^-1`` over the precision, and the value at the mean of the
     parents is normal about the mean with the variance of ``1 / weight`` rows.
     """
 
-    parents: NDArray[np.int64]  # [k]
-    fitted: NDArray[np.float64]  # [k], posterior mean of the coefficients
-    factor: NDArray[np.float64]  # [k, k], Cholesky factor of R_PP
+    fitted: NDArray[np.float64]  # [K, k], posterior mean of the coefficients
+    factor: NDArray[np.float64]  # [K, k, k], Cholesky factor of R_PP
     shape: float  # of the precision's gamma distribution
-    rate: float
+    rate: NDArray[np.float64]  # [K]
     mean: float  # of the variable
-    parent_means: NDArray[np.float64]  # [k]
+    parent_means: NDArray[np.float64]  # [K, k]
     weight: float  # alpha_mu + N
 
 
@@ -221,15 +222,19 @@ class LinearGaussianMechanisms:
         coefficients = np.zeros(adjacency.shape)
         intercepts, variances = np.empty((2, *adjacency.shape[:2]))
         for node in range(len(self.names)):
-            for parents, draws in _by_parent_set(adjacency, node):
-                given = self._regression(node, parents)
-                variance = given.rate / rng.standard_gamma(given.shape, len(draws))
+            for members, which, draws in _by_size(adjacency, node):
+                given = self._regressions(node, members)
+                parents = members[which]
+                variance = given.rate[which] / rng.standard_gamma(given.shape, len(draws))
+                standard = rng.standard_normal((*parents.shape, 1))
+                inverse = np.linalg.inv(given.factor).swapaxes(1, 2)
                 deviation = np.sqrt(variance)
-                standard = rng.standard_normal((len(parents), len(draws)))
-                slopes = given.fitted + (deviation * np.linalg.solve(given.factor.T, standard)).T
+                slopes = given.fitted[which]
+                slopes += deviation[:, None] * (inverse[which] @ standard)[:, :, 0]
                 off = deviation * rng.standard_normal(len(draws)) / np.sqrt(given.weight)
+                at_means = (slopes * given.parent_means[which]).sum(axis=1)
                 coefficients[draws[:, None], parents, node] = slopes
-                intercepts[draws, node] = given.mean - slopes @ given.parent_means + off
+                intercepts[draws, node] = given.mean - at_means + off
                 variances[draws, node] = variance
         return self._in_table_units(adjacency, coefficients, intercepts, variances, log_weights)
 
@@ -251,13 +256,13 @@ class LinearGaussianMechanisms:
         coefficients = np.zeros(adjacency.shape)
         intercepts, variances = np.empty((2, *adjacency.shape[:2]))
         for node in range(len(self.names)):
-            for parents, draws in _by_parent_set(adjacency, node):
-                given = self._regression(node, parents)
-                coefficients[draws[:, None], parents, node] = given.fitted
-                intercepts[draws, node] = given.mean - given.fitted @ given.parent_means
-                variances[draws, node] = (
-                    given.rate / (given.shape - 1) if given.shape > 1 else np.inf
-                )
+            for members, which, draws in _by_size(adjacency, node):
+                given = self._regressions(node, members)
+                coefficients[draws[:, None], members[which], node] = given.fitted[which]
+                at_means = (given.fitted * given.parent_means).sum(axis=1)
+                intercepts[draws, node] = given.mean - at_means[which]
+                average = given.rate / (given.shape - 1) if given.shape > 1 else np.inf
+                variances[draws, node] = np.broadcast_to(average, given.rate.shape)[which]
         return self._in_table_units(adjacency, coefficients, intercepts, variances, log_weights)
 
     def log_density(self, parameters: LinearGaussianParameters) -> NDArray[np.float64]:
@@ -275,28 +280,33 @@ class LinearGaussianMechanisms:
         """
         total = np.zeros(len(parameters))
         for node in range(len(self.names)):
-            for parents, draws in _by_parent_set(parameters.adjacency, node):
-                given = self._regression(node, parents)
+            for members, which, draws in _by_size(parameters.adjacency, node):
+                given = self._regressions(node, members)
+                parents = members[which]
                 ratio = self.unit[parents] / self.unit[node]
                 raw_slopes = parameters.coefficients[draws[:, None], parents, node]
                 slopes = raw_slopes * ratio
                 variance = parameters.variances[draws, node] / self.unit[node] ** 2
                 at_centre = parameters.intercepts[draws, node] - self.centre[node]
-                intercept = (at_centre + raw_slopes @ self.centre[parents]) / self.unit[node]
-                whitened = given.factor.T @ (slopes - given.fitted).T
-                off = intercept + slopes @ given.parent_means - given.mean
-                squares = (whitened**2).sum(axis=0) + given.weight * off**2
+                at_centre += (raw_slopes * self.centre[parents]).sum(axis=1)
+                at_means = (slopes * given.parent_means[which]).sum(axis=1)
+                off = at_centre / self.unit[node] + at_means - given.mean
+                difference = (slopes - given.fitted[which])[:, :, None]
+                whitened = given.factor.swapaxes(1, 2)[which] @ difference
+                squares = (whitened**2).sum(axis=(1, 2)) + given.weight * off**2
+                pivots = np.log(np.diagonal(given.factor, axis1=1, axis2=2)).sum(axis=1)
+                rate = given.rate[which]
                 total[draws] += (
-                    given.shape * np.log(given.rate)
+                    given.shape * np.log(rate)
                     - gammaln(given.shape)
                     - (given.shape + 1) * np.log(variance)
-                    - given.rate / variance
-                    + np.log(np.diag(given.factor)).sum()
+                    - rate / variance
+                    + pivots[which]
                     + 0.5 * np.log(given.weight)
-                    - 0.5 * (len(parents) + 1) * np.log(2 * np.pi * variance)
+                    - 0.5 * (members.shape[1] + 1) * np.log(2 * np.pi * variance)
                     - 0.5 * squares / variance
                     # from the units that were scored to those of the table
-                    + np.log(ratio).sum()
+                    + np.log(ratio).sum(axis=1)
                     - 3 * np.log(self.unit[node])
                 )
         return total
@@ -392,22 +402,35 @@ class LinearGaussianMechanisms:
     def from_arrays(
         cls, names: tuple[str, ...], arrays: Mapping[str, NDArray], about: Mapping[str, Any]
     ) -> Self:
-        """Return what `arrays` saved."""
+        """Return what `arrays` saved; ValueError if it did not save these."""
+        size, count = len(names), len(arrays["scale"])
+        shapes = {
+            "scale": (count, size, size),
+            "mean": (count, size),
+            "mean_weight": (count,),
+            "degrees": (count,),
+        }
+        of_columns = ("version", "centre", "unit", "column_means", "column_sds")
+        check_arrays(arrays, shapes | dict.fromkeys(of_columns, (size,)))
+        version = arrays["version"]
+        if version.dtype.kind != "i" or not ((version >= 0) & (version < count)).all():
+            raise ValueError("version must number the versions of the table.")
         return cls(names=names, **arrays)
 
-    def _regression(self, node: int, parents: NDArray[np.int64]) -> _Regression:
+    def _regressions(self, node: int, members: NDArray[np.int64]) -> _Regressions:
+        """Return the posteriors given parent sets of one size, [K, k]."""
         version = self.version[node]
         scale, mean = self.scale[version], self.mean[version]
-        block = scale[np.ix_(parents, parents)]
-        fitted = np.linalg.solve(block, scale[parents, node])
-        return _Regression(
-            parents=parents,
+        blocks = scale[members[:, :, None], members[:, None, :]]
+        covariance = scale[members, node]
+        fitted = np.linalg.solve(blocks, covariance[:, :, None])[:, :, 0]
+        return _Regressions(
             fitted=fitted,
-            factor=np.linalg.cholesky(block),
-            shape=0.5 * (self.degrees[version] + len(parents) + 1),
-            rate=0.5 * (scale[node, node] - scale[node, parents] @ fitted),
+            factor=np.linalg.cholesky(blocks),
+            shape=0.5 * (self.degrees[version] + members.shape[1] + 1),
+            rate=0.5 * (scale[node, node] - (covariance * fitted).sum(axis=1)),
             mean=mean[node],
-            parent_means=mean[parents],
+            parent_means=mean[members],
             weight=self.mean_weight[version],
         )
 
@@ -420,7 +443,7 @@ class LinearGaussianMechanisms:
         log_weights: NDArray[np.float64],
     ) -> LinearGaussianParameters:
         coefficients = coefficients * self.unit / self.unit[:, None]
-        shift = np.einsum("i,sij->sj", self.centre, coefficients)
+        shift = coefficients.swapaxes(1, 2) @ self.centre
         return LinearGaussianParameters(
             names=self.names,
             adjacency=adjacency,
@@ -431,13 +454,28 @@ class LinearGaussianMechanisms:
         )
 
 
-def _by_parent_set(adjacency: NDArray[np.int8], node: int):
-    """Yield each parent set of a node, as positions, and the draws [S] that have it."""
-    parent_sets, which = np.unique(adjacency[:, :, node], axis=0, return_inverse=True)
-    order = np.argsort(which.ravel(), kind="stable")
-    ends = np.cumsum(np.bincount(which.ravel(), minlength=len(parent_sets)))
-    for members, draws in zip(parent_sets, np.split(order, ends[:-1]), strict=True):
-        yield np.flatnonzero(members), draws
+def _by_size(
+    adjacency: NDArray[np.int8], node: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+    """Go through the parent sets of a node, those of one size k at a time.
+
+    Yields
+    ------
+    members : int64 [K, k]
+    which : int64 [L], which of them each draw has
+    draws : int64 [L]
+    """
+    parent_sets, inverse = distinct_parent_sets(adjacency, node)
+    sizes = parent_sets.sum(axis=1)
+    for size in np.unique(sizes):
+        sets = np.flatnonzero(sizes == size)
+        members = np.nonzero(parent_sets[sets])[1].reshape(len(sets), size)
+        place = np.full(len(parent_sets), -1)
+        place[sets] = np.arange(len(sets))
+        having = np.flatnonzero(sizes[inverse] == size)
+        length = max(1, _BLOCK_ENTRIES // max(1, int(size) ** 2))
+        for draws in np.split(having, range(length, len(having), length)):
+            yield members, place[inverse[draws]], draws
 
 
 def _log_minors(scale: NDArray, families: NDArray) -> tuple[NDArray, NDArray]:

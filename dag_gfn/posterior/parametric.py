@@ -11,7 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 
 from dag_gfn import graphs
-from dag_gfn.posterior.distinct import Distinct, distinct_graphs, weighted_sum
+from dag_gfn.posterior.distinct import (
+    Distinct,
+    distinct_graphs,
+    distinct_parent_sets,
+    weighted_sum,
+)
 from dag_gfn.posterior.effects import CausalEffects, categorical_effects, linear_effects
 from dag_gfn.posterior.importance import normalised_weights
 from dag_gfn.posterior.linear_gaussian import LinearGaussianMechanisms
@@ -209,10 +214,10 @@ class ParametricPosterior:
             observed = np.flatnonzero(targets != node)
             if len(observed) == 0:
                 continue
-            parent_sets, which = np.unique(adjacency[:, :, node], axis=0, return_inverse=True)
+            parent_sets, which = distinct_parent_sets(adjacency, node)
             shown = rows[observed]
             tables = shown[:, None] if pointwise else shown[None]
-            density = mechanisms.log_predictive(tables, node, parent_sets)[:, which.ravel()]
+            density = mechanisms.log_predictive(tables, node, parent_sets)[:, which]
             total[observed if pointwise else slice(None)] += density
         log_density = logsumexp(total + np.log(unique.probabilities[kept]), axis=1)
         return log_density if pointwise else float(log_density[0])

@@ -25,7 +25,7 @@ from dag_gfn.posterior.information import entropy_standard_error, mutual_informa
 from dag_gfn.posterior.mechanisms import Mechanisms
 from dag_gfn.posterior.parametric import ParametricPosterior
 from dag_gfn.posterior.queries import Answer, Predicate, answer, answer_standard_error
-from dag_gfn.posterior.storage import load_arrays, save_arrays
+from dag_gfn.posterior.storage import load_arrays, refusing_damage, save_arrays
 from dag_gfn.posterior.validation import (
     checked_graphs,
     checked_log_weights,
@@ -712,13 +712,14 @@ class Posterior(ParametricPosterior):
             If the file was cut short, or is not one that ``save`` wrote.
         """
         stored = load_arrays(path)
-        return cls(
-            stored.adjacency,
-            stored.log_weights,
-            stored.names,
-            mechanisms=stored.mechanisms,
-            **stored.about,
-        )
+        with refusing_damage(path):
+            return cls(
+                stored.adjacency,
+                stored.log_weights,
+                stored.names,
+                mechanisms=stored.mechanisms,
+                **stored.about,
+            )
 
     def __repr__(self) -> str:
         """Describe the posterior and how far to trust it."""

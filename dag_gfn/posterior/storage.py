@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -108,31 +107,62 @@ def load_arrays(path: str | os.PathLike[str]) -> StoredPosterior:
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f"There is no file {os.fspath(path)!r}.")
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+    with open(path, "rb") as file, refusing_damage(path):
+        with np.load(file, allow_pickle=False) as stored:
             if str(stored["format"]) != FORMAT:
                 raise ValueError(f"its format is {str(stored['format'])!r}, not {FORMAT!r}")
+            _refuse_other_entries(stored)
             names = tuple(str(name) for name in stored["names"])
             log_weights = stored["log_weights"]
-            bits = np.unpackbits(stored["edges"], axis=1, count=len(names) ** 2)
-            about = json.loads(str(stored["about"]))
+            if log_weights.dtype != np.float64:
+                raise ValueError("log_weights are not float64")
+            edges, num_bits = stored["edges"], len(names) ** 2
+            if edges.shape[1] != -(-num_bits // 8):
+                raise ValueError("edges are not those of so many names")
+            bits = np.unpackbits(edges, axis=1, count=num_bits)
+            about = _checked_facts(json.loads(str(stored["about"])))
             mechanisms = _stored_mechanisms(stored, names)
-    except (
-        EOFError,
-        KeyError,
-        ValueError,
-        TypeError,
-        IndexError,
-        AttributeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+            adjacency = bits.view(np.int8).reshape(-1, len(names), len(names))
+    return StoredPosterior(adjacency, log_weights, names, about, mechanisms)
+
+
+@contextmanager
+def refusing_damage(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn whatever goes wrong while a file is taken apart into a ValueError of one sentence."""
+    try:
+        yield
+    # A flipped bit may be anything: a compression that zipfile does not know, an array of many
+    # terabytes, JSON without an end.
+    except Exception as error:
         raise ValueError(
             f"{os.fspath(path)!r} is not a posterior that dag_gfn saved, or was cut short; save "
             "it again."
         ) from error
-    adjacency = bits.view(np.int8).reshape(-1, len(names), len(names))
-    return StoredPosterior(adjacency, log_weights, names, about, mechanisms)
+
+
+def _refuse_other_entries(stored: Mapping[str, NDArray]) -> None:
+    """Raise if there are others than `save_arrays` writes: a flipped bit may change a name."""
+    known = {"format", "names", "edges", "log_weights", "about"}
+    if "mechanisms" in stored:
+        known |= {"mechanisms", *(name for name in stored if name.startswith(_PREFIX))}
+    if set(stored) != known:
+        raise ValueError(f"it holds {sorted(set(stored) ^ known)}")
+
+
+def _checked_facts(about: Any) -> dict[str, Any]:
+    """Return what is known of a posterior, if it is of the right types."""
+    evidence = about["log_evidence"]
+    of_type = (
+        about.keys() == {"log_evidence", "exact", "method", "metadata"}
+        and isinstance(about["exact"], bool)
+        and isinstance(about["method"], str)
+        and isinstance(about["metadata"], dict)
+        and (evidence is None or isinstance(evidence, (int, float)))
+        and not isinstance(evidence, bool)
+    )
+    if not of_type:
+        raise ValueError(f"it says {about!r}")
+    return about
 
 
 def _stored_mechanisms(stored: Mapping[str, NDArray], names: tuple[str, ...]) -> Mechanisms | None:

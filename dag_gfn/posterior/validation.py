@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -53,6 +53,16 @@ def checked_log_weights(log_weights: ArrayLike, num_samples: int) -> NDArray[np.
     if np.isneginf(array).all():
         raise ValueError("log_weights are all -inf; at least one draw must have positive weight.")
     return read_only(array)
+
+
+def check_arrays(arrays: Mapping[str, NDArray], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise ValueError unless there are these arrays, of these shapes, all finite numbers."""
+    if arrays.keys() != shapes.keys():
+        raise ValueError(f"the arrays are {sorted(arrays)}, not {sorted(shapes)}.")
+    for name, shape in shapes.items():
+        array = arrays[name]
+        if array.shape != shape or array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+            raise ValueError(f"{name} must hold finite numbers of shape {list(shape)}.")
 
 
 def read_only(array: NDArray) -> NDArray:
