@@ -186,7 +186,7 @@ def test_a_quiet_run_on_parquet_that_overwrites(finished, tmp_path, environment)
     assert (error <= 5 * posterior.edge_marginals_standard_error() + 1e-6).all(axis=None)
 
 
-def test_interrupting_says_so_and_leaves_nothing(finished, tmp_path, environment):
+def test_interrupting_says_so_and_how_to_go_on(finished, tmp_path, environment):
     measurements().to_csv(tmp_path / "table.csv", index=False)
     process = subprocess.Popen(
         [sys.executable, "-m", "dag_gfn", "fit", "table.csv", "--updates", "1000000"],
@@ -203,10 +203,12 @@ def test_interrupting_says_so_and_leaves_nothing(finished, tmp_path, environment
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    last = errors.decode().replace("\r", "\n").strip().splitlines()[-1]
+    *_, hint, last = errors.decode().replace("\r", "\n").strip().splitlines()
+    assert hint == "dag-gfn: to go on later: dag-gfn fit --resume table_posterior"
     assert last == "dag-gfn: interrupted before the results were complete."
     assert "Traceback" not in errors.decode()
-    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+    output = tmp_path / "table_posterior"
+    assert sorted(path.name for path in output.iterdir()) == ["checkpoints", "request.json"]
 
 
 def test_a_refusal_as_a_process(tmp_path, environment):
@@ -429,6 +431,11 @@ def test_a_fit_that_fails_leaves_no_folder(tmp_path, capsys, monkeypatch):
         (["table.csv", "--samples", "0"], "0 is not at least 1"),
         (["table.csv", "--updates", "many"], "invalid whole_number value: 'many'"),
         (["table.csv", "--seed", "-1"], "-1 is not from 0 to 4294967295"),
+        (["table.csv", "--checkpoint-every", "-1"], "-1 is not a number of seconds"),
+        (["table.csv", "--checkpoint-every", "nan"], "nan is not a number of seconds"),
+        (["table.csv", "--resume", "run"], "leave out TABLE: --resume takes it from the folder"),
+        (["--resume", "run", "--updates", "5"], "leave out --updates: --resume takes it from"),
+        (["--resume", "run", "--forbid", "a:b"], "leave out --forbid: --resume takes it from"),
         (["table.csv", "--prior-param", "beta"], "'beta' is not NAME=NUMBER"),
         (["table.csv", "--edge-probability", "a:b"], "'a:b' is not CAUSE:EFFECT=P"),
         (["table.csv", "--edge-probability", "a:b=nan"], "'a:b=nan' is not CAUSE:EFFECT=P"),

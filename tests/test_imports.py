@@ -26,6 +26,7 @@ ARROWS = {
     "features": {"graphs"},
     "posterior": {"graphs"},
     "convergence": set(),
+    "devices": set(),
     "design": {"posterior"},
     "diagnostics": {"convergence", "posterior"},
     "imputation": {"graphs", "posterior"},
@@ -39,10 +40,10 @@ ARROWS = {
         "metrics",
         "posterior",
     },
-    "gflownet": INFERENCE | {"checkpoint"},
+    "gflownet": INFERENCE | {"checkpoint", "devices"},
     "mcmc": INFERENCE,
     "exact": INFERENCE,
-    "orderflow": INFERENCE | {"checkpoint", "mcmc"},
+    "orderflow": INFERENCE | {"checkpoint", "devices", "mcmc"},
     "estimators": INFERENCE
     | {
         "checkpoint",

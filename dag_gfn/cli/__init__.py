@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -50,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit code: 0 when all went well, 1 when the table, a constraint or the output folder was
         refused (in one sentence on the standard error stream), 130 when interrupted. Arguments that
-        cannot be understood end the process with 2, as argparse does.
+        cannot be understood end the process with 2, as argparse does, and SIGTERM ends it with 143,
+        once a fit has kept its training.
 
     Examples
     --------
@@ -58,9 +60,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     1
     """
     argv = sys.argv[1:] if argv is None else argv
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # Names may have letters that the terminal, or whoever reads the output, has not.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         # Whoever types the bare command wants to know what it does.
-        args = build_parser().parse_args(argv or ["--help"])
+        parser = build_parser()
+        _refuse_empty_values(parser, argv)
+        args = parser.parse_args(argv or ["--help"])
         args.run(args)
     except Refusal as refusal:
         print(f"dag-gfn: {refusal}", file=sys.stderr)
@@ -69,3 +76,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("dag-gfn: interrupted before the results were complete.", file=sys.stderr)
         return 130
     return 0
+
+
+def _refuse_empty_values(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """End the process at an option whose value is ``--``, which argparse makes an empty list."""
+    for word in argv:
+        option, _, value = word.partition("=")
+        if option.startswith("--") and value == "--":
+            parser.error(f"argument {option}: expected one argument")

@@ -35,8 +35,10 @@ class Refusal(Exception):
         if isinstance(error, MemoryError):
             return cls("there is not enough memory for this table; limit --max-parents or --drop.")
         if isinstance(error, OSError) and error.strerror:
-            return cls(f"{error.filename or 'a file'}: {error.strerror}.")
-        return cls(in_command_words(str(error)))
+            # A name may hold line ends.
+            return cls(" ".join(f"{error.filename or 'a file'}: {error.strerror}.".split()))
+        text = in_command_words(str(error))
+        return cls(text if text.endswith(".") else f"{text}.")
 
 
 def in_command_words(text: str) -> str:

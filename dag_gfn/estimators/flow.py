@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -85,8 +86,16 @@ class DAGGFlowNet(FlowEstimator):
         Show a progress bar.
     callback : callable, optional
         Called with a dict of metrics every 250 updates.
+    checkpoint_dir : path, optional
+        Folder in which the fit is kept while it trains, and from which it goes on if it is there:
+        after a stop by Ctrl-C, SIGTERM or worse, fit the same table again with the same settings,
+        and the result is that of a fit that was never stopped, bit for bit. What is there of
+        another table or other settings is refused. The last checkpoint stays when training ends.
+    checkpoint_every : float, default 60.0
+        Seconds between checkpoints, at least; 0 for one every 250 updates.
     random_state : int, RandomState or None, default None
-        An int reproduces a fit bit for bit on the same machine.
+        An int reproduces a fit bit for bit on the same machine. With None, a fit that goes on
+        from a checkpoint has the seed of that.
 
     Attributes
     ----------
@@ -134,6 +143,8 @@ class DAGGFlowNet(FlowEstimator):
         n_samples: int = 10_000,
         progress: bool = True,
         callback: Callable[[dict[str, float]], None] | None = None,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
         random_state: Any = None,
     ) -> None:
         self.score = score
@@ -157,6 +168,8 @@ class DAGGFlowNet(FlowEstimator):
         self.n_samples = n_samples
         self.progress = progress
         self.callback = callback
+        self.checkpoint_dir = checkpoint_dir
+        self.checkpoint_every = checkpoint_every
         self.random_state = random_state
 
     def _infer(self, scores: LocalScores) -> None:
@@ -175,20 +188,22 @@ class DAGGFlowNet(FlowEstimator):
             target_period=int(self.target_period),
             exploration=float(self.exploration),
         )
-        rng = check_random_state(self.random_state)
-        train_seed, draw_seed, next_seed = (int(rng.randint(2**31 - 1)) for _ in range(3))
-        self.flow_: Flow = fit_flow(
-            scores,
-            settings,
-            num_updates=self.num_updates,
-            learning_rate=self.learning_rate,
-            early_stopping=self.early_stopping,
-            max_seconds=self.max_seconds,
-            num_draws=self.n_samples,
-            seed=train_seed,
-            progress=self.progress,
-            callback=self.callback,
-        )
+        with self._checkpoints() as (checkpoints, random_state):
+            rng = check_random_state(random_state)
+            train_seed, draw_seed, next_seed = (int(rng.randint(2**31 - 1)) for _ in range(3))
+            self.flow_: Flow = fit_flow(
+                scores,
+                settings,
+                num_updates=self.num_updates,
+                learning_rate=self.learning_rate,
+                early_stopping=self.early_stopping,
+                max_seconds=self.max_seconds,
+                num_draws=self.n_samples,
+                seed=train_seed,
+                progress=self.progress,
+                callback=self.callback,
+                checkpoints=checkpoints,
+            )
         self.history_ = self.flow_.history
         self.posterior_ = draw_posterior(self.flow_, scores, self.n_samples, seed=draw_seed)
         return next_seed
@@ -241,3 +256,4 @@ class DAGGFlowNet(FlowEstimator):
         self._check_count("target_period", 0)
         if self.max_seconds is not None:
             self._check_range("max_seconds", 1e-3, math.inf)
+        self._check_checkpoints()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -15,6 +18,9 @@ from dag_gfn.posterior import Posterior
 from dag_gfn.scores import LocalScores
 from dag_gfn.scores.constraints import EdgeSet
 
+if TYPE_CHECKING:
+    from dag_gfn.checkpoint import Checkpoints
+
 __all__ = ["FlowEstimator"]
 
 
@@ -22,6 +28,8 @@ class FlowEstimator(PosteriorEstimator):
     """A trained sampler, whose draws have importance weights that are unbiased for the evidence."""
 
     n_samples: int
+    checkpoint_dir: str | os.PathLike[str] | None
+    checkpoint_every: float
     posterior_: Posterior
 
     def sample(self, n_samples: int, random_state: Any = None) -> Posterior:
@@ -153,6 +161,22 @@ class FlowEstimator(PosteriorEstimator):
             required_edges, forbidden_edges, n_samples=n_samples, random_state=random_state
         )
         return posterior.metadata["probability"]
+
+    @contextmanager
+    def _checkpoints(self) -> Iterator[tuple[Checkpoints | None, Any]]:
+        """Open the folder of checkpoints, if there is to be one; also yield the random state."""
+        if self.checkpoint_dir is None:
+            yield None, self.random_state
+            return
+        from dag_gfn.checkpoint import Checkpoints
+
+        with Checkpoints(self.checkpoint_dir, every=self.checkpoint_every) as checkpoints:
+            yield checkpoints, checkpoints.random_state(self.random_state)
+
+    def _check_checkpoints(self) -> None:
+        self._check_range("checkpoint_every", 0.0, math.inf)
+        if not isinstance(self.checkpoint_dir, str | os.PathLike | None):
+            raise TypeError(f"checkpoint_dir must be a path or None, not {self.checkpoint_dir!r}.")
 
     def _draw(self, scores: LocalScores, num_samples: int, seed: int) -> Posterior:
         """Draw with the trained network under the scores of the fit, or constrained further."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -70,8 +71,16 @@ class OrderGFlowNet(FlowEstimator):
         Show a progress bar.
     callback : callable, optional
         Called with a dict of metrics every 200 updates.
+    checkpoint_dir : path, optional
+        Folder in which the fit is kept while it trains, and from which it goes on if it is there:
+        after a stop by Ctrl-C, SIGTERM or worse, fit the same table again with the same settings,
+        and the result is that of a fit that was never stopped, bit for bit. What is there of
+        another table or other settings is refused. The last checkpoint stays when training ends.
+    checkpoint_every : float, default 60.0
+        Seconds between checkpoints, at least; 0 for one every 200 updates.
     random_state : int, RandomState or None, default None
-        An int reproduces a fit bit for bit on the same machine.
+        An int reproduces a fit bit for bit on the same machine. With None, a fit that goes on
+        from a checkpoint has the seed of that.
 
     Attributes
     ----------
@@ -114,6 +123,8 @@ class OrderGFlowNet(FlowEstimator):
         n_samples: int = 10_000,
         progress: bool = True,
         callback: Callable[[dict[str, float]], None] | None = None,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
         random_state: Any = None,
     ) -> None:
         self.score = score
@@ -132,6 +143,8 @@ class OrderGFlowNet(FlowEstimator):
         self.n_samples = n_samples
         self.progress = progress
         self.callback = callback
+        self.checkpoint_dir = checkpoint_dir
+        self.checkpoint_every = checkpoint_every
         self.random_state = random_state
 
     def _infer(self, scores: LocalScores) -> None:
@@ -142,22 +155,24 @@ class OrderGFlowNet(FlowEstimator):
         """Train the flow and draw from it; return a seed for what comes next."""
         from dag_gfn.orderflow import OrderSettings, draw_order_posterior, fit_order_flow
 
-        rng = check_random_state(self.random_state)
-        train_seed, draw_seed, next_seed = (int(rng.randint(2**31 - 1)) for _ in range(3))
         # Drawing takes a few seconds at most, and its programs are compiled after the training.
         seconds = None if self.max_seconds is None else 0.95 * self.max_seconds
-        self.flow_: OrderFlow = fit_order_flow(
-            scores,
-            OrderSettings(width=int(self.width), batch_size=int(self.batch_size)),
-            num_updates=self.num_updates,
-            learning_rate=self.learning_rate,
-            early_stopping=self.early_stopping,
-            max_seconds=seconds,
-            max_candidates=self.max_candidates,
-            seed=train_seed,
-            progress=self.progress,
-            callback=self.callback,
-        )
+        with self._checkpoints() as (checkpoints, random_state):
+            rng = check_random_state(random_state)
+            train_seed, draw_seed, next_seed = (int(rng.randint(2**31 - 1)) for _ in range(3))
+            self.flow_: OrderFlow = fit_order_flow(
+                scores,
+                OrderSettings(width=int(self.width), batch_size=int(self.batch_size)),
+                num_updates=self.num_updates,
+                learning_rate=self.learning_rate,
+                early_stopping=self.early_stopping,
+                max_seconds=seconds,
+                max_candidates=self.max_candidates,
+                seed=train_seed,
+                progress=self.progress,
+                callback=self.callback,
+                checkpoints=checkpoints,
+            )
         self.history_ = self.flow_.history
         self.posterior_ = draw_order_posterior(self.flow_, scores, self.n_samples, seed=draw_seed)
         return next_seed
@@ -200,3 +215,4 @@ class OrderGFlowNet(FlowEstimator):
             self._check_count(name, 1)
         if self.max_seconds is not None:
             self._check_range("max_seconds", 1e-3, math.inf)
+        self._check_checkpoints()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import jax
@@ -13,6 +14,7 @@ import pandas as pd
 from scipy.special import logsumexp
 from tqdm import tqdm
 
+from dag_gfn.checkpoint import Checkpoints, Found, diverged, first_bad_update
 from dag_gfn.gflownet.sampling import (
     SAMPLING_BATCH,
     Trajectories,
@@ -21,9 +23,17 @@ from dag_gfn.gflownet.sampling import (
     sample_trajectories,
 )
 from dag_gfn.gflownet.spaces.dag import GainsFunction
-from dag_gfn.gflownet.training import Problem, Settings, init, make_problem, train
+from dag_gfn.gflownet.training import (
+    Problem,
+    Settings,
+    TrainingState,
+    init,
+    make_problem,
+    train,
+)
 from dag_gfn.posterior import Posterior
 from dag_gfn.scores import LocalScores
+from dag_gfn.scores.fingerprint import fingerprint
 
 CHUNK = 250  # updates between looks at the weights
 _WARM_UP = 100  # updates in which the learning rate rises
@@ -45,6 +55,20 @@ class Flow(NamedTuple):
     highest_log_score: float = -np.inf  # of all graphs met in training
 
 
+class _Run(NamedTuple):
+    """What a run carries from one chunk to the next."""
+
+    training: TrainingState
+    key_look: jax.Array
+    rows: list[dict[str, float]]  # of the history
+    done: int  # updates
+    last: int  # updates, as it now seems
+    cooling_from: int  # the update from which the learning rate falls
+
+
+_ARRAYS = ("training", "key_look")
+
+
 def fit_flow(
     scores: LocalScores,
     settings: Settings | None = None,
@@ -57,6 +81,7 @@ def fit_flow(
     seed: int = 0,
     progress: bool = False,
     callback: Callback | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Flow:
     """Train a flow until its weights have settled, or for a number of updates.
 
@@ -90,6 +115,9 @@ def fit_flow(
         Show a progress bar.
     callback : callable, optional
         Called after each chunk with the new row of the history.
+    checkpoints : Checkpoints, optional
+        Where the run is kept between chunks, and goes on from if it is there. It ends as it would
+        have without a stop, bit for bit.
 
     Returns
     -------
@@ -98,9 +126,11 @@ def fit_flow(
     Raises
     ------
     ValueError
-        If the replay cannot hold a window.
-    FloatingPointError
+        If the replay cannot hold a window, or all checkpoints are of another run.
+    TrainingDiverged
         If the loss is not finite.
+    KeyboardInterrupt, SystemExit
+        With checkpoints: after Ctrl-C or SIGTERM, once the chunk under way has been kept.
 
     Examples
     --------
@@ -116,15 +146,50 @@ def fit_flow(
             f"window = {settings.window} must be less than the {settings.replay_rows} steps that "
             "the replay keeps of each environment."
         )
-    begin, compiled = time.perf_counter(), None
+    begin = time.perf_counter()
     problem, gains_function = make_problem(scores, settings)
-    key_train, key_look = jax.random.split(jax.random.key(seed))
-    state = init(problem, settings, key_train)
     offset = float(scores.log_score(scores.required))
-    rows: list[dict[str, float]] = []
-    done, last = 0, num_updates
-    cooling_from = num_updates - int(_COOL_DOWN * num_updates)
-    with tqdm(total=num_updates, unit="update", disable=not progress) as bar:
+    found = None
+    if checkpoints is not None:
+        found = checkpoints.resume(
+            {
+                "method": "flow over edges",
+                **settings._asdict(),
+                "num_updates": num_updates,
+                "learning_rate": learning_rate,
+                "early_stopping": early_stopping,
+                "max_seconds": max_seconds,
+                "seed (of random_state)": seed,
+                **fingerprint(scores, [*jax.device_get(jax.tree.leaves(problem)), offset]),
+            }
+        )
+    if found is None:
+        key_train, key_look = jax.random.split(jax.random.key(seed))
+        run = _Run(
+            training=init(problem, settings, key_train),
+            key_look=key_look,
+            rows=[],
+            done=0,
+            last=num_updates,
+            cooling_from=num_updates - int(_COOL_DOWN * num_updates),
+        )
+    else:
+        run = _go_on(found, problem, settings)
+        begin -= found.state["seconds"]  # what was spent before counts
+        found = None  # its arrays are in the run now
+    state, key_look, rows, done, last, cooling_from = run
+
+    def snapshot() -> tuple[dict[str, Any], dict[str, Any]]:
+        kept = _Run(state, key_look, rows, done, last, cooling_from)._asdict()
+        arrays = {name: kept.pop(name) for name in _ARRAYS}
+        return arrays, kept | {"seconds": time.perf_counter() - begin}
+
+    num_before, compiled = len(rows), None
+    listening = nullcontext() if checkpoints is None else checkpoints.listening()
+    with (
+        listening,
+        tqdm(total=last, initial=done, unit="update", disable=not progress) as bar,
+    ):
         while done < last:
             size = min(CHUNK, last - done)
             # A short last chunk would be compiled anew; updates at rate zero change nothing.
@@ -134,20 +199,23 @@ def fit_flow(
             )
             state, losses = train(problem, gains_function, settings, state, jnp.asarray(rates))
             losses = jax.device_get(losses)  # waits, so that the clock sees the draws alone
-            done += size
             key_look, key = jax.random.split(key_look)
             look_begin = time.perf_counter()
             drawn = jax.device_get(
                 sample_trajectories(problem, gains_function, settings, state.params, key)
             )
             draw_seconds = (time.perf_counter() - look_begin) * num_draws / SAMPLING_BATCH
+            bad = first_bad_update(losses, log_weights(drawn), done=done)
+            if bad is not None:
+                raise diverged(
+                    bad,
+                    learning_rate=learning_rate,
+                    score_span=_span(problem),
+                    checkpoints=checkpoints,
+                )
+            done += size
             loss = float(np.mean(losses[:size]))
             rows.append({"update": done, "loss": loss, **_summary(drawn, offset)})
-            if not np.isfinite(loss):
-                raise FloatingPointError(
-                    f"the loss is not finite after {done} updates; lower learning_rate (now "
-                    f"{learning_rate:g}) or pass standardize=True."
-                )
             bar.update(size)
             bar.set_postfix_str(f"loss {loss:.3g}, log-weight sd {rows[-1]['log_weight_std']:.3g}")
             if callback is not None:
@@ -161,7 +229,7 @@ def fit_flow(
             elif max_seconds is not None and now - begin >= (1 - _COOL_DOWN) * (
                 max_seconds - draw_seconds
             ):
-                seconds_per_chunk = (now - compiled) / (len(rows) - 1)
+                seconds_per_chunk = (now - compiled) / (len(rows) - num_before - 1)
                 chunks = int((begin + max_seconds - draw_seconds - now) / seconds_per_chunk)
                 # Where cooling has begun the end comes no later than was planned.
                 last = min(last, done + CHUNK * max(chunks, 0))
@@ -169,6 +237,10 @@ def fit_flow(
             if bar.total != last:
                 bar.total = last
                 bar.refresh()
+            if checkpoints is not None:
+                checkpoints.after_chunk(done, snapshot)
+        if checkpoints is not None:
+            checkpoints.finish(done, snapshot)
     highest = offset + float(state.highest)
     return Flow(problem, gains_function, settings, state.params, pd.DataFrame(rows), highest)
 
@@ -220,6 +292,23 @@ def draw_posterior(
         highest_log_score=flow.highest_log_score,
         key=jax.random.key(seed),
     )
+
+
+def _go_on(found: Found, problem: Problem, settings: Settings) -> _Run:
+    """Return what a checkpoint holds."""
+    key = jax.random.key(0)
+    like = {
+        "training": jax.eval_shape(lambda key: init(problem, settings, key), key),
+        "key_look": key,
+    }
+    kept = {name: found.state[name] for name in _Run._fields if name not in _ARRAYS}
+    return _Run(**found.tree(like), **kept)
+
+
+def _span(problem: Problem) -> float:
+    """Return the largest gain of a first edge, or loss by it, in nats."""
+    gains = np.asarray(problem.space.initial_gains)
+    return float(np.abs(gains[np.isfinite(gains)]).max(initial=0.0))
 
 
 def _schedule(update: np.ndarray, cooling_from: int, last: int) -> np.ndarray:

@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 import haiku as hk
 import jax
 import jax.numpy as jnp
+from jax.sharding import NamedSharding
 
+from dag_gfn.devices import constrained, placed, replicated
 from dag_gfn.gflownet.lookahead import ParentSetArrays, lookahead, parent_set_arrays
 from dag_gfn.gflownet.objectives import OBJECTIVES, Window
 from dag_gfn.gflownet.optimizer import scale_by_soap
@@ -154,13 +156,43 @@ def init(problem: Problem, settings: Settings, key: jax.Array) -> TrainingState:
     )
 
 
-@partial(jax.jit, static_argnames=("gains_function", "settings"), donate_argnames=("state",))
+def on_devices(
+    problem: Problem, state: TrainingState, sharding: NamedSharding | None
+) -> tuple[Problem, TrainingState]:
+    """Share out environments and replay among devices; everything else is on all of them.
+
+    Parameters
+    ----------
+    problem : Problem
+    state : TrainingState
+    sharding : NamedSharding, optional
+        Of `dag_gfn.devices.batch_sharding`; everything stays where it is without.
+
+    Returns
+    -------
+    problem : Problem
+    state : TrainingState
+    """
+    everywhere = replicated(state, sharding)
+    return replicated(problem, sharding), everywhere._replace(
+        environments=placed(state.environments, sharding),
+        replay=everywhere.replay._replace(ring=placed(state.replay.ring, sharding)),
+    )
+
+
+@partial(
+    jax.jit,
+    static_argnames=("gains_function", "settings", "sharding"),
+    donate_argnames=("state",),
+)
 def train(
     problem: Problem,
     gains_function: GainsFunction,
     settings: Settings,
     state: TrainingState,
     learning_rates: jax.Array,
+    *,
+    sharding: NamedSharding | None = None,
 ) -> tuple[TrainingState, jax.Array]:
     """Run a chunk of updates, one for each learning rate.
 
@@ -176,6 +208,8 @@ def train(
     state : TrainingState
         Donated: it is not to be used again.
     learning_rates : float32 [updates]
+    sharding : NamedSharding, optional
+        Of `dag_gfn.devices.batch_sharding`, for a state that `on_devices` has placed.
 
     Returns
     -------
@@ -189,6 +223,7 @@ def train(
         environments, acted = _act(problem, gains_function, settings, state, key_act)
         replay = write(state.replay, acted)
         batch = sample_windows(replay, key_window, settings.batch_size, settings.window, like=acted)
+        environments, batch = constrained((environments, batch), sharding)
         loss, gradient = jax.value_and_grad(balance_loss)(
             state.params, state.target_params, settings, batch
         )

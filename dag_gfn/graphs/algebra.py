@@ -49,7 +49,7 @@ def check_dag(
     ValueError: adjacency contains the cycle rain -> wet -> rain; a DAG has none.
     """
     array = np.asarray(adjacency)
-    if array.ndim < 2 or array.shape[-1] != array.shape[-2]:
+    if array.ndim < 2 or array.shape[-1] != array.shape[-2] or array.shape[-1] == 0:
         raise ValueError(
             f"{what} has shape {list(array.shape)}; it must be [..., d, d], with one row and one "
             "column for each variable."

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from dag_gfn.mcmc.walk import Walk
 from dag_gfn.posterior import Posterior
 
 __all__ = ["Chains", "Draws", "Kernel", "chains_posterior", "run_chains"]
@@ -52,6 +53,7 @@ class Kernel(NamedTuple):
     forget: Callable[[], None]  # start the edge marginals and the acceptance anew
     edge_marginals: Callable[[], NDArray[np.float64]]  # [C, d, d], since `forget`
     acceptance: Callable[[], Mapping[str, float]]  # since `forget`
+    walk: Walk | None = None  # where the chains stand, if they can be stopped and go on later
 
 
 def chains_posterior(chains: Chains, names: tuple[str, ...], method: str) -> Posterior:

@@ -21,7 +21,7 @@ from dag_gfn.mcmc.chains import Draws, Kernel
 from dag_gfn.mcmc.generator import integer, uniform
 from dag_gfn.mcmc.reversal import ParentSums, no_parent_sums, parent_sums, reverse_edge
 from dag_gfn.mcmc.starts import random_starts
-from dag_gfn.mcmc.walk import flip, forget, presence, start_walk, walk_of
+from dag_gfn.mcmc.walk import Walk, flip, forget, presence, start_walk, walk_of
 from dag_gfn.scores import LocalScores
 
 __all__ = ["structure_kernel"]
@@ -43,6 +43,7 @@ def structure_kernel(
     reversal_period: int = 20,
     initial: NDArray[np.int8] | None = None,
     table: CandidateTable | None = None,
+    walk: Walk | None = None,
 ) -> Kernel:
     """Make Markov chains over DAGs whose limit is the posterior.
 
@@ -68,6 +69,9 @@ def structure_kernel(
         of them does not count.
     table : CandidateTable, optional
         The one that these scores and `max_candidates` make, where it is at hand: it takes seconds.
+    walk : Walk, optional
+        That of a kernel of the same scores and settings, to go on from where its chains stood; it
+        is written to. `seed` and `initial` are not looked at then.
 
     Returns
     -------
@@ -98,6 +102,65 @@ def structure_kernel(
     if table is None:
         table = candidate_table(scores, max_candidates)
     d = scores.num_variables
+    anneal = initial is None and walk is None
+    stand = _start(scores, table, initial, num_chains, seed=seed) if walk is None else walk
+    bit_of = _bits(table)
+    places = _places(scores, table, bit_of)
+    sums = parent_sums(table) if reversal_period else no_parent_sums(table)
+    # One task a processor, since a chain needs no other.
+    bounds = np.linspace(0, num_chains, min(num_chains, os.cpu_count() or 1) + 1).astype(int)
+
+    def run(num_draws: int, thin: int, reversal_period: int, inverse_temperature: float) -> Draws:
+        adjacency = np.zeros((num_chains, num_draws, d, d), dtype=np.int8)
+        log_scores = np.empty((num_chains, num_draws))
+
+        def run_some(first: int, last: int) -> None:
+            _advance(
+                tuple(stand),
+                tuple(table),
+                tuple(sums),
+                places,
+                bit_of,
+                (first, last, thin, reversal_period, inverse_temperature),
+                adjacency,
+                log_scores,
+            )
+
+        with ThreadPoolExecutor(len(bounds) - 1) as pool:
+            list(pool.map(run_some, bounds[:-1], bounds[1:]))
+        return Draws(adjacency, log_scores, np.zeros_like(log_scores))
+
+    if anneal:
+        for inverse_temperature in _INVERSE_TEMPERATURES:
+            run(1, _ANNEALING_STEPS * d, 0, float(inverse_temperature))
+        forget(stand)
+
+    def advance(num_draws: int, thin: int) -> Draws:
+        return run(num_draws, thin, reversal_period, 1.0)
+
+    def acceptance() -> dict[str, float]:
+        proposed, accepted = stand.proposed.sum(axis=0), stand.accepted.sum(axis=0)
+        return {
+            move: float(accepted[kind] / proposed[kind])
+            for kind, move in enumerate(_MOVES)
+            if proposed[kind]
+        }
+
+    return Kernel(
+        advance, lambda: forget(stand), lambda: presence(stand, table), acceptance, walk=stand
+    )
+
+
+def _start(
+    scores: LocalScores,
+    table: CandidateTable,
+    initial: NDArray[np.int8] | None,
+    num_chains: int,
+    *,
+    seed: int,
+) -> Walk:
+    """Put the chains on random graphs, or on given ones if these are fit."""
+    d = scores.num_variables
     if initial is None:
         starts = random_starts(scores, table, num_chains, seed=seed)
     elif initial.shape != (num_chains, d, d) or not np.all(is_acyclic(initial)):
@@ -114,49 +177,7 @@ def structure_kernel(
             "an initial graph has an edge that is not a candidate or breaks the constraints; start "
             "elsewhere."
         )
-    bit_of = _bits(table)
-    places = _places(scores, table, bit_of)
-    sums = parent_sums(table) if reversal_period else no_parent_sums(table)
-    # One task a processor, since a chain needs no other.
-    bounds = np.linspace(0, num_chains, min(num_chains, os.cpu_count() or 1) + 1).astype(int)
-
-    def run(num_draws: int, thin: int, reversal_period: int, inverse_temperature: float) -> Draws:
-        adjacency = np.zeros((num_chains, num_draws, d, d), dtype=np.int8)
-        log_scores = np.empty((num_chains, num_draws))
-
-        def run_some(first: int, last: int) -> None:
-            _advance(
-                tuple(walk),
-                tuple(table),
-                tuple(sums),
-                places,
-                bit_of,
-                (first, last, thin, reversal_period, inverse_temperature),
-                adjacency,
-                log_scores,
-            )
-
-        with ThreadPoolExecutor(len(bounds) - 1) as pool:
-            list(pool.map(run_some, bounds[:-1], bounds[1:]))
-        return Draws(adjacency, log_scores, np.zeros_like(log_scores))
-
-    if initial is None:
-        for inverse_temperature in _INVERSE_TEMPERATURES:
-            run(1, _ANNEALING_STEPS * d, 0, float(inverse_temperature))
-        forget(walk)
-
-    def advance(num_draws: int, thin: int) -> Draws:
-        return run(num_draws, thin, reversal_period, 1.0)
-
-    def acceptance() -> dict[str, float]:
-        proposed, accepted = walk.proposed.sum(axis=0), walk.accepted.sum(axis=0)
-        return {
-            move: float(accepted[kind] / proposed[kind])
-            for kind, move in enumerate(_MOVES)
-            if proposed[kind]
-        }
-
-    return Kernel(advance, lambda: forget(walk), lambda: presence(walk, table), acceptance)
+    return walk
 
 
 def _bits(table: CandidateTable) -> NDArray[np.int64]:

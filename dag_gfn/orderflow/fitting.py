@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import jax
@@ -13,10 +14,12 @@ import pandas as pd
 from scipy.special import logsumexp
 from tqdm import tqdm
 
+from dag_gfn.checkpoint import Checkpoints, Found, diverged, first_bad_update
 from dag_gfn.mcmc import structure_kernel
 from dag_gfn.mcmc.candidates import CandidateTable, candidate_table
-from dag_gfn.mcmc.chains import Draws
+from dag_gfn.mcmc.chains import Draws, Kernel
 from dag_gfn.mcmc.parent_sums import ParentSums, parent_sums
+from dag_gfn.mcmc.walk import Walk, start_walk
 from dag_gfn.orderflow.space import (
     OrderSpace,
     canonical_orders,
@@ -25,12 +28,14 @@ from dag_gfn.orderflow.space import (
 )
 from dag_gfn.orderflow.training import (
     OrderSettings,
+    OrderTrainingState,
     Trajectories,
     init,
     sample_orders,
     train,
 )
 from dag_gfn.scores import LocalScores
+from dag_gfn.scores.fingerprint import fingerprint
 
 CHUNK = 200  # updates between looks at the weights
 LOOK = 1024  # orders drawn at a look
@@ -61,6 +66,24 @@ class OrderFlow(NamedTuple):
     highest_log_score: float  # of all graphs that the chains brought
 
 
+class _Run(NamedTuple):
+    """What a run carries from one chunk to the next."""
+
+    training: OrderTrainingState
+    key_look: jax.Array
+    walk: Walk
+    orders: np.ndarray  # int32 [N, d], canonical orders of the graphs that are learned from
+    rank: list[int]  # [d], of the variables in an order
+    highest: float  # log-score of all graphs that the chains brought
+    rows: list[dict[str, float]]  # of the history
+    done: int  # updates
+    last: int  # updates, as it now seems
+    balance: float  # weight of the second loss
+
+
+_ARRAYS = ("training", "key_look", "walk", "orders")
+
+
 def fit_order_flow(
     scores: LocalScores,
     settings: OrderSettings | None = None,
@@ -73,6 +96,7 @@ def fit_order_flow(
     seed: int = 0,
     progress: bool = False,
     callback: Callback | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> OrderFlow:
     """Train a flow over canonical orders on graphs that Markov chains bring.
 
@@ -106,6 +130,9 @@ def fit_order_flow(
         Show a progress bar.
     callback : callable, optional
         Called after each chunk with the new row of the history.
+    checkpoints : Checkpoints, optional
+        Where the run is kept between chunks, and goes on from if it is there. It ends as it would
+        have without a stop, bit for bit, chains included.
 
     Returns
     -------
@@ -114,9 +141,11 @@ def fit_order_flow(
     Raises
     ------
     ValueError
-        If the candidate table cannot be made.
-    FloatingPointError
+        If the candidate table cannot be made, or all checkpoints are of another run.
+    TrainingDiverged
         If the loss is not finite.
+    KeyboardInterrupt, SystemExit
+        With checkpoints: after Ctrl-C or SIGTERM, once the chunk under way has been kept.
 
     Examples
     --------
@@ -130,25 +159,55 @@ def fit_order_flow(
     settings = OrderSettings() if settings is None else settings
     candidates = candidate_table(scores, max_candidates)
     sums = parent_sums(candidates)
-    explore = _explorer(scores, candidates, seed)
-    begun = [explore() for _ in range(_KEPT // _FRESH // 4)]
-    highest = max(float(draws.log_scores.max()) for draws in begun)
-    graphs = np.concatenate([_graphs(draws) for draws in begun])
-    rank = rank_by_degree(graphs)
-    space = order_space(sums, rank)
-    key_train, key_look = jax.random.split(jax.random.key(seed))
-    state = init(space, settings, key_train)
-    # The ring is full from the start, with copies, since a program is compiled for one shape.
-    orders = np.tile(canonical_orders(graphs, rank), (4, 1))
-    rows: list[dict[str, float]] = []
-    done, last, balance = 0, num_updates, 0.0
-    ready = began = time.perf_counter()
+    found = None
+    if checkpoints is not None:
+        found = checkpoints.resume(
+            {
+                "method": "flow over canonical orders",
+                **settings._asdict(),
+                "num_updates": num_updates,
+                "learning_rate": learning_rate,
+                "early_stopping": early_stopping,
+                "max_seconds": max_seconds,
+                "max_candidates": max_candidates,
+                "seed (of random_state)": seed,
+                **fingerprint(scores, candidates),
+            }
+        )
+    if found is None:
+        kernel = _explorer(scores, candidates, seed)
+        space, run = _begin(kernel, sums, settings, num_updates, seed=seed)
+        ready = time.perf_counter()
+    else:
+        space, run = _go_on(found, candidates, sums, settings)
+        kernel = _explorer(scores, candidates, seed, run.walk)
+        # What was spent before counts.
+        begin -= found.state["seconds"]
+        ready = begin + found.state["seconds_to_ready"]
+        found = None  # its arrays are in the run now
+    state, key_look, walk, orders, rank, highest, rows, done, last, balance = run
+
+    def snapshot() -> tuple[dict[str, Any], dict[str, Any]]:
+        run = _Run(state, key_look, walk, orders, rank, highest, rows, done, last, balance)
+        kept = run._asdict()
+        arrays = {name: kept.pop(name) for name in _ARRAYS}
+        return arrays, kept | {
+            "seconds": time.perf_counter() - begin,
+            "seconds_to_ready": ready - begin,
+        }
+
+    began = time.perf_counter()
+    num_before = len(rows)
     seconds = np.inf if max_seconds is None else max_seconds - (ready - begin)
-    with tqdm(total=num_updates, unit="update", disable=not progress) as bar:
+    listening = nullcontext() if checkpoints is None else checkpoints.listening()
+    with (
+        listening,
+        tqdm(total=last, initial=done, unit="update", disable=not progress) as bar,
+    ):
         while done < last:
             now = time.perf_counter()
             # The first chunk compiles: the second is the first that tells how long one takes.
-            chunk_seconds = now - began if len(rows) > 1 else 0.0
+            chunk_seconds = now - began if len(rows) - num_before > 1 else 0.0
             began = now
             # It trains at full rate, however long it took to get here.
             share_of_time = (now - ready) / max(seconds - chunk_seconds, 1e-3) if rows else 0.0
@@ -160,22 +219,30 @@ def fit_order_flow(
             rates[:size] = learning_rate * _schedule(
                 np.arange(done, done + size), last, share_of_time
             )
-            draws = explore()
+            draws = _explore(kernel)
             highest = max(highest, float(draws.log_scores.max()))
-            orders = np.concatenate([orders[_FRESH:], canonical_orders(_graphs(draws), rank)])
+            orders = np.concatenate(
+                [orders[_FRESH:], canonical_orders(_graphs(draws), np.array(rank, np.int32))]
+            )
             state, losses = train(
                 space, settings, state, jnp.asarray(orders), jnp.asarray(rates), balance=balance
             )
-            done += size
             key_look, key = jax.random.split(key_look)
-            drawn = sample_orders(space, settings, state.params, key, batch_size=LOOK)
-            loss = float(np.mean(jax.device_get(losses)[:size]))
-            if not np.isfinite(loss):
-                raise FloatingPointError(
-                    f"the loss is not finite after {done} updates; lower learning_rate (now "
-                    f"{learning_rate:g}) or pass standardize=True."
+            drawn = jax.device_get(
+                sample_orders(space, settings, state.params, key, batch_size=LOOK)
+            )
+            losses = jax.device_get(losses)
+            bad = first_bad_update(losses, drawn.log_forward, done=done)
+            if bad is not None:
+                raise diverged(
+                    bad,
+                    learning_rate=learning_rate,
+                    score_span=_span(candidates),
+                    checkpoints=checkpoints,
                 )
-            rows.append({"update": done, "loss": loss, **_summary(sums, jax.device_get(drawn))})
+            done += size
+            loss = float(np.mean(losses[:size]))
+            rows.append({"update": done, "loss": loss, **_summary(sums, drawn)})
             balance = min(1.0, (_NEAR / max(rows[-1]["log_weight_mad"], _NEAR)) ** 2)
             bar.update(size)
             bar.set_postfix_str(f"log-weight sd {rows[-1]['log_weight_std']:.3g}")
@@ -183,15 +250,82 @@ def fit_order_flow(
                 callback(rows[-1])
             if early_stopping and _is_good(rows):
                 bar.total = last = min(last, int(done / (1.0 - _COOL_DOWN)))
+            if checkpoints is not None:
+                checkpoints.after_chunk(done, snapshot)
+        if checkpoints is not None:
+            checkpoints.finish(done, snapshot)
     return OrderFlow(sums, space, settings, state.params, pd.DataFrame(rows), highest)
 
 
-def _explorer(scores: LocalScores, candidates: CandidateTable, seed: int) -> Callable[[], Draws]:
-    """Return a function that walks on, and returns `_FRESH` new graphs."""
-    d = scores.num_variables
-    kernel = structure_kernel(scores, num_chains=_NUM_CHAINS, seed=seed, table=candidates)
-    kernel.advance(1, _BURN_IN * d)
-    return lambda: kernel.advance(_FRESH // _NUM_CHAINS, _THIN * d)
+def _begin(
+    kernel: Kernel, sums: ParentSums, settings: OrderSettings, num_updates: int, *, seed: int
+) -> tuple[OrderSpace, _Run]:
+    """Let the chains bring the first graphs, which decide what an order is."""
+    begun = [_explore(kernel) for _ in range(_KEPT // _FRESH // 4)]
+    graphs = np.concatenate([_graphs(draws) for draws in begun])
+    rank = rank_by_degree(graphs)
+    space = order_space(sums, rank)
+    key_train, key_look = jax.random.split(jax.random.key(seed))
+    return space, _Run(
+        training=init(space, settings, key_train),
+        key_look=key_look,
+        walk=_walk(kernel),
+        # The ring is full from the start, with copies: a program is compiled for one shape.
+        orders=np.tile(canonical_orders(graphs, rank), (4, 1)),
+        rank=rank.tolist(),
+        highest=max(float(draws.log_scores.max()) for draws in begun),
+        rows=[],
+        done=0,
+        last=num_updates,
+        balance=0.0,
+    )
+
+
+def _go_on(
+    found: Found, candidates: CandidateTable, sums: ParentSums, settings: OrderSettings
+) -> tuple[OrderSpace, _Run]:
+    """Return what a checkpoint holds."""
+    space = order_space(sums, np.array(found.state["rank"], np.int32))
+    d = len(candidates.candidates)
+    key = jax.random.key(0)
+    like = {
+        "training": jax.eval_shape(lambda key: init(space, settings, key), key),
+        "key_look": key,
+        "walk": start_walk(candidates, np.zeros((_NUM_CHAINS, d, d), np.int8), seed=0),
+        "orders": np.empty((_KEPT, d), np.int32),
+    }
+    kept = {name: found.state[name] for name in _Run._fields if name not in _ARRAYS}
+    return space, _Run(**found.tree(like), **kept)
+
+
+def _explorer(
+    scores: LocalScores, candidates: CandidateTable, seed: int, walk: Walk | None = None
+) -> Kernel:
+    """Return chains that have forgotten where they started, or that go on from a walk."""
+    kernel = structure_kernel(
+        scores, num_chains=_NUM_CHAINS, seed=seed, table=candidates, walk=walk
+    )
+    if walk is None:
+        kernel.advance(1, _BURN_IN * scores.num_variables)
+    return kernel
+
+
+def _explore(kernel: Kernel) -> Draws:
+    """Walk on, and return `_FRESH` new graphs."""
+    d = _walk(kernel).masks.shape[1]
+    return kernel.advance(_FRESH // _NUM_CHAINS, _THIN * d)
+
+
+def _walk(kernel: Kernel) -> Walk:
+    assert kernel.walk is not None  # structure chains have one
+    return kernel.walk
+
+
+def _span(candidates: CandidateTable) -> float:
+    """Return the largest difference between the scores of a variable's parent sets, in nats."""
+    table = candidates.log_scores
+    lowest = np.where(np.isfinite(table), table, np.inf).min(axis=1)
+    return float((table.max(axis=1) - lowest).max())
 
 
 def _graphs(draws: Draws) -> np.ndarray:

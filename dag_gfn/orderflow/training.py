@@ -14,7 +14,9 @@ import jax
 import jax.numpy as jnp
 import optax
 import optax.contrib
+from jax.sharding import NamedSharding
 
+from dag_gfn.devices import constrained
 from dag_gfn.orderflow.space import Masses, OrderSpace, OrderState, initial, masses, step
 
 _LINEAR_FROM = 3.0  # nats
@@ -185,7 +187,7 @@ def _divergence(log_weights: jax.Array) -> jax.Array:
     return jnp.mean(linear - 1.0 - log_weights)
 
 
-@partial(jax.jit, static_argnames="settings", donate_argnames="state")
+@partial(jax.jit, static_argnames=("settings", "sharding"), donate_argnames="state")
 def train(
     space: OrderSpace,
     settings: OrderSettings,
@@ -194,6 +196,7 @@ def train(
     learning_rates: jax.Array,
     *,
     balance: float | jax.Array,
+    sharding: NamedSharding | None = None,
 ) -> tuple[OrderTrainingState, jax.Array]:
     """Run a chunk of updates, one for each learning rate.
 
@@ -220,6 +223,9 @@ def train(
     learning_rates : float32 [updates]
     balance : float
         In [0, 1], the weight of the second loss; that of the first is 1 less 0.9 times this.
+    sharding : NamedSharding, optional
+        Of `dag_gfn.devices.batch_sharding`: how batches are shared out among devices, which have
+        all else in full.
 
     Returns
     -------
@@ -245,7 +251,7 @@ def train(
     ) -> tuple[OrderTrainingState, jax.Array]:
         key, key_batch = jax.random.split(state.key)
         rows = jax.random.randint(key_batch, (settings.batch_size,), 0, len(orders))
-        batch = orders[rows]
+        batch = constrained(orders[rows], sharding)
         observation = _observe_along(space, batch)
         gradient, loss = jax.grad(loss_of, has_aux=True)(state.params, observation, batch.T)
         change, optimizer_state = optimizer.update(gradient, state.optimizer_state, state.params)

@@ -17,6 +17,7 @@ from dag_gfn.posterior.mechanisms import MECHANISMS, Mechanisms
 
 FORMAT = "dag_gfn posterior 1"
 _PREFIX = "mechanisms."
+_LONGEST_EXTRA = 28  # bytes, of the sizes of an entry above 4 GB
 
 
 class StoredPosterior(NamedTuple):
@@ -140,8 +141,13 @@ def refusing_damage(path: str | os.PathLike[str]) -> Iterator[None]:
         ) from error
 
 
-def _refuse_other_entries(stored: Mapping[str, NDArray]) -> None:
-    """Raise if there are others than `save_arrays` writes: a flipped bit may change a name."""
+def _refuse_other_entries(stored: Any) -> None:
+    """Raise if there are other entries than `save_arrays` writes, or some may be missing.
+
+    One flipped bit in the list of entries changes a name, or makes the rest of the list a comment.
+    """
+    if any(entry.comment or len(entry.extra) > _LONGEST_EXTRA for entry in stored.zip.infolist()):
+        raise ValueError("an entry has a comment")
     known = {"format", "names", "edges", "log_weights", "about"}
     if "mechanisms" in stored:
         known |= {"mechanisms", *(name for name in stored if name.startswith(_PREFIX))}

@@ -16,6 +16,8 @@ from dag_gfn.tables import categorical_codes
 
 __all__ = ["BDe", "BDeLikelihood"]
 
+_LARGEST_SAMPLE_SIZE = 1e9
+
 
 @dataclass(frozen=True)
 class BDe:
@@ -36,7 +38,7 @@ class BDe:
     Parameters
     ----------
     equivalent_sample_size : float, default 10
-        alpha, the weight of the prior, in rows.
+        alpha, the weight of the prior, in rows; at most 1e9.
 
     References
     ----------
@@ -57,10 +59,11 @@ class BDe:
 
     def __post_init__(self) -> None:
         """Check the equivalent sample size."""
-        if not 0 < self.equivalent_sample_size < np.inf:
+        # Above, what the rows change is lost in the rounding of log Gamma.
+        if not 0 < self.equivalent_sample_size <= _LARGEST_SAMPLE_SIZE:
             raise ValueError(
-                "equivalent_sample_size of BDe must be positive, not "
-                f"{self.equivalent_sample_size}."
+                "equivalent_sample_size of BDe must be positive and at most "
+                f"{_LARGEST_SAMPLE_SIZE:g}, not {self.equivalent_sample_size}."
             )
 
     def prepare(

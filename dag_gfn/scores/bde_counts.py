@@ -6,7 +6,7 @@ numbered, so nothing grows with the product of the state counts.
 
 from __future__ import annotations
 
-from math import lgamma
+from math import lgamma, log
 
 import numba
 import numpy as np
@@ -14,6 +14,9 @@ import numpy as np
 from dag_gfn.scores.subsets import binomials, size_offsets
 
 __all__ = ["family_scores", "subset_scores"]
+
+# From here down Gamma(alpha) is 1 / alpha to all digits.
+_SMALLEST_ALPHA = 1e-290
 
 
 def family_scores(
@@ -97,7 +100,7 @@ def _split(groups, num_groups, codes, num_states, labels, split):
 
 
 @numba.njit(nogil=True, cache=True)
-def _dirichlet_sum(values, num_values, alpha, tally, distinct):
+def _dirichlet_sum(values, num_values, alpha, log_alpha, tally, distinct):
     """Return the sum of log Gamma(alpha + N) - log Gamma(alpha) over counts N.
 
     Few counts are distinct (at most the square root of twice their sum), so they are tallied first
@@ -112,7 +115,8 @@ def _dirichlet_sum(values, num_values, alpha, tally, distinct):
                 num_distinct += 1
             tally[count] += 1
     total = 0.0
-    at_zero = lgamma(alpha)
+    # Hundreds of parents share the prior among more states than float64 has a share for.
+    at_zero = lgamma(alpha) if alpha > _SMALLEST_ALPHA else -log_alpha
     for index in range(num_distinct):
         count = distinct[index]
         total += tally[count] * (lgamma(alpha + count) - at_zero)
@@ -121,7 +125,7 @@ def _dirichlet_sum(values, num_values, alpha, tally, distinct):
 
 
 @numba.njit(nogil=True, cache=True)
-def _score(groups, num_groups, child, counts, num_child_states, alpha, work):
+def _score(groups, num_groups, child, counts, num_child_states, alpha, log_alpha, work):
     """Return the log-likelihood of a child given groups of rows; alpha is per parent state."""
     cells, totals, tally, distinct = work
     num_cells = num_groups * num_child_states
@@ -135,8 +139,13 @@ def _score(groups, num_groups, child, counts, num_child_states, alpha, work):
             total += cells[group * num_child_states + state]
         totals[group] = total
     return _dirichlet_sum(
-        cells, num_cells, alpha / num_child_states, tally, distinct
-    ) - _dirichlet_sum(totals, num_groups, alpha, tally, distinct)
+        cells,
+        num_cells,
+        alpha / num_child_states,
+        log_alpha - log(num_child_states),
+        tally,
+        distinct,
+    ) - _dirichlet_sum(totals, num_groups, alpha, log_alpha, tally, distinct)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -163,15 +172,16 @@ def _family_scores(codes, counts, num_states, node, parent_sets, equivalent_samp
     for index in range(len(parent_sets)):
         groups[:] = 0
         num_groups = 1
-        alpha = equivalent_sample_size
+        alpha, log_alpha = equivalent_sample_size, log(equivalent_sample_size)
         for parent in range(num_variables):
             if parent_sets[index, parent]:
                 num_groups = _split(
                     groups, num_groups, codes[parent], num_states[parent], labels, groups
                 )
                 alpha /= num_states[parent]
+                log_alpha -= log(num_states[parent])
         scores[index] = _score(
-            groups, num_groups, codes[node], counts, num_states[node], alpha, work
+            groups, num_groups, codes[node], counts, num_states[node], alpha, log_alpha, work
         )
     return scores
 
@@ -199,14 +209,23 @@ def _subset_scores(
     groups = np.zeros((max_size + 1, num_rows), dtype=np.int64)
     num_groups = np.ones(max_size + 1, dtype=np.int64)
     alpha = np.full(max_size + 1, equivalent_sample_size)
+    log_alpha = np.full(max_size + 1, log(equivalent_sample_size))
     for parent in base:
         num_groups[0] = _split(
             groups[0], num_groups[0], codes[parent], num_states[parent], labels, groups[0]
         )
         alpha[0] /= num_states[parent]
+        log_alpha[0] -= log(num_states[parent])
     scores = np.empty(offsets[-1])
     scores[0] = _score(
-        groups[0], num_groups[0], codes[node], counts, num_states[node], alpha[0], work
+        groups[0],
+        num_groups[0],
+        codes[node],
+        counts,
+        num_states[node],
+        alpha[0],
+        log_alpha[0],
+        work,
     )
     depth = 0
     following = 0
@@ -222,6 +241,7 @@ def _subset_scores(
                 groups[depth + 1],
             )
             alpha[depth + 1] = alpha[depth] / num_states[parent]
+            log_alpha[depth + 1] = log_alpha[depth] - log(num_states[parent])
             rank[depth + 1] = rank[depth] + binomial[following, depth + 1]
             last[depth + 1] = following
             depth += 1
@@ -232,6 +252,7 @@ def _subset_scores(
                 counts,
                 num_states[node],
                 alpha[depth],
+                log_alpha[depth],
                 work,
             )
             following += 1

@@ -24,6 +24,9 @@ _CHUNK_ENTRIES = 2**24
 # Below this share a conditional variance has fewer than six digits left in float64.
 _SMALLEST_SHARE = 1e-10
 
+# Above, what the rows change is lost in the rounding of log Gamma.
+_LARGEST_DEGREES = 1e9
+
 
 @dataclass(frozen=True, eq=False)
 class BGe:
@@ -47,7 +50,7 @@ class BGe:
     alpha_mu : float, default 1
         Weight of the prior mean, in rows.
     alpha_w : float, optional
-        Degrees of freedom of the Wishart prior, above d - 1; d + 2 by default.
+        Degrees of freedom of the Wishart prior, above d - 1 and at most 1e9; d + 2 by default.
     nu : float or array of float [d], default 0
         Prior mean, in the units of the columns.
     T : float or array of float [d, d], optional
@@ -74,8 +77,12 @@ class BGe:
 
     def __post_init__(self) -> None:
         """Check what does not depend on the table."""
-        if not 0 < self.alpha_mu < np.inf:
-            raise ValueError(f"alpha_mu of BGe must be positive, not {self.alpha_mu}.")
+        # Beyond, its quotient with the number of rows is not a number of float64.
+        if not 1e-100 <= self.alpha_mu <= 1e100:
+            raise ValueError(
+                f"alpha_mu of BGe must be positive, not {self.alpha_mu}, and lie between 1e-100 "
+                "and 1e100."
+            )
 
     def prepare(
         self, frame: pd.DataFrame, targets: np.ndarray, mechanisms: np.ndarray | None = None
@@ -101,10 +108,10 @@ class BGe:
         values = continuous_values(frame)
         num_variables = values.shape[1]
         alpha_w = num_variables + 2 if self.alpha_w is None else self.alpha_w
-        if not num_variables - 1 < alpha_w < np.inf:
+        if not num_variables - 1 < alpha_w <= _LARGEST_DEGREES:
             raise ValueError(
                 f"alpha_w of BGe must be above d - 1 = {num_variables - 1} for {num_variables} "
-                f"columns, not {alpha_w}."
+                f"columns and at most {_LARGEST_DEGREES:g}, not {alpha_w}."
             )
         mean = self._prior_mean(num_variables)
         prior_scale = self._prior_scale(num_variables, alpha_w)
@@ -118,9 +125,18 @@ class BGe:
             inside = mechanisms == mechanism
             changed[targets[inside][0]].append(len(rows))
             rows.append(values[inside])
-        scales = np.stack(
-            [posterior_scale(block, prior_scale, mean, self.alpha_mu) for block in rows]
-        )
+        num_rows = np.array([len(block) for block in rows])
+        totals = np.stack([block.sum(axis=0) for block in rows])
+        with np.errstate(over="ignore", invalid="ignore"):
+            scales = np.stack(
+                [posterior_scale(block, prior_scale, mean, self.alpha_mu) for block in rows]
+            )
+            means = (totals + self.alpha_mu * mean) / (num_rows + self.alpha_mu)[:, None]
+        if not (np.isfinite(scales).all() and np.isfinite(means).all()):
+            raise ValueError(
+                "alpha_mu, nu and T of BGe and the values of the table are together too large to "
+                "compute with; make the hyper-parameters smaller, or use standardize=True."
+            )
         shares = unexplained_shares(scales)
         if np.min(shares) < _SMALLEST_SHARE:
             worst, column = np.unravel_index(np.argmin(shares), shares.shape)
@@ -133,8 +149,6 @@ class BGe:
                 f"column {frame.columns[column]!r} is a linear combination of other columns{where} "
                 "up to rounding, at the scale of T; drop it, or use standardize=True."
             )
-        num_rows = np.array([len(block) for block in rows])
-        totals = np.stack([block.sum(axis=0) for block in rows])
         return BGeLikelihood(
             names=tuple(frame.columns),
             alpha_mu=float(self.alpha_mu),
@@ -142,7 +156,7 @@ class BGe:
             prior_scale=prior_scale,
             prior_mean=mean,
             posterior_scale=scales,
-            posterior_mean=(totals + self.alpha_mu * mean) / (num_rows + self.alpha_mu)[:, None],
+            posterior_mean=means,
             num_rows=num_rows,
             version=version,
             changed_versions=tuple(map(tuple, changed)),

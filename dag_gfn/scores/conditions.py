@@ -49,6 +49,8 @@ def changed_mechanisms(
         raise TypeError(
             f"conditions must have one label per row, not the single label {conditions!r}."
         )
+    if not isinstance(conditions, Iterable):
+        raise TypeError(f"conditions must have one label per row, not {conditions!r}.")
     listed = list(conditions)
     if len(listed) != len(targets):
         raise ValueError(
@@ -59,8 +61,12 @@ def changed_mechanisms(
     known: dict[tuple[int, Hashable], int] = {}
     for row in np.flatnonzero(targets >= 0):
         label = listed[row]
-        if not isinstance(label, Hashable):
-            raise TypeError(f"the condition of row {row} must be a name or number, not {label!r}.")
+        try:
+            hash(label)
+        except TypeError as error:
+            raise TypeError(
+                f"the condition of row {row} must be a name or number, not {label!r}."
+            ) from error
         if is_missing(label):
             raise ValueError(
                 f"row {row} has an intervention and no condition; label it, with the name of its "

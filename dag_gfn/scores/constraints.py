@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from numbers import Integral
+from collections.abc import Hashable, Iterable, Sequence
+from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -207,19 +207,25 @@ def intervention_targets(
         raise TypeError(
             f"interventions must have one target per row, not the single name {interventions!r}."
         )
+    if not isinstance(interventions, Iterable):
+        raise TypeError(f"interventions must have one target per row, not {interventions!r}.")
     listed = list(interventions)
     if len(listed) != num_rows:
         raise ValueError(
             f"interventions has {len(listed)} targets for {num_rows} rows; give one per row, None "
             "for a row without."
         )
-    known: dict[str | int, int] = {}
+    known: dict[tuple[type, str | int], int] = {}
     for row, target in enumerate(listed):
-        if target is None or is_missing(target):
+        if isinstance(target, Hashable) and is_missing(target):
             continue
-        if target not in known:
-            known[target] = column_index(target, names, f"intervention target of row {row},")
-        targets[row] = known[target]
+        what = f"intervention target of row {row},"
+        if not isinstance(target, (str, Integral)):
+            raise TypeError(f"{what} must be a column name or position, not {target!r}.")
+        key = type(target), target  # True equals 1, but is no position
+        if key not in known:
+            known[key] = column_index(target, names, what)
+        targets[row] = known[key]
     return targets
 
 
@@ -231,7 +237,7 @@ def is_missing(label: Any) -> bool:
 def _mask_of_pairs(edges: EdgeSet, names: Sequence[str], what: str) -> np.ndarray:
     """Return pairs of names or positions as a matrix, bool [d, d]."""
     mask = np.zeros((len(names), len(names)), dtype=bool)
-    if isinstance(edges, str):
+    if isinstance(edges, str) or not isinstance(edges, Iterable):
         raise TypeError(f"{what} edges must be pairs (cause, effect), not {edges!r}.")
     for edge in edges:
         mask[edge_ends(edge, names, what)] = True
@@ -240,7 +246,11 @@ def _mask_of_pairs(edges: EdgeSet, names: Sequence[str], what: str) -> np.ndarra
 
 def _as_bool(values: np.ndarray, what: str) -> np.ndarray:
     """Return a matrix of zeros and ones as bool."""
-    if not np.isin(values, (0, 1)).all():
+    # Objects such as NA cannot be compared.
+    comparable = values.dtype != object or all(
+        isinstance(value, (Real, np.bool_)) for value in values.flat
+    )
+    if not comparable or not np.isin(values, (0, 1)).all():
         raise ValueError(f"the matrix of {what} edges must hold only 0 and 1 (or False and True).")
     return values.astype(bool)
 

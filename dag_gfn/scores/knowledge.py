@@ -161,7 +161,7 @@ def tier_numbers(tiers: Tiers | None, names: Sequence[str]) -> np.ndarray:
             raise TypeError(
                 f"the tier of column {names[place]!r} must be a number, not {number!r}."
             )
-        numbers[place] = float(number)
+        numbers[place] = _exact_float(number, names[place])
     return numbers
 
 
@@ -272,6 +272,21 @@ def _tier_items(tiers: Tiers) -> Iterator[tuple[str | int, object]]:
         yield from ((column, number) for column in tier)
 
 
+def _exact_float(number: Real, name: str) -> float:
+    """Return the number of a tier as a float, unless that would make it equal to others."""
+    try:
+        value = float(number)
+        is_exact = not isinstance(number, Integral) or int(value) == int(number)
+    except OverflowError:
+        is_exact = False
+    if not is_exact:
+        raise ValueError(
+            f"the tier of column {name!r} has too many digits to be told from others; number the "
+            "tiers from 1."
+        )
+    return value
+
+
 def _goes_back(tier: np.ndarray) -> np.ndarray:
     """Return the edges from a later tier to an earlier one, bool [d, d]."""
     return tier[:, None] > tier[None, :]
@@ -304,7 +319,13 @@ def _as_numbers(values: np.ndarray, names: Sequence[str]) -> np.ndarray:
                 f"the edge probability of {_arrow(ends, names)} must be a number from 0 to 1, not "
                 f"{value!r}."
             )
-        matrix[ends] = float(value)
+        try:
+            matrix[ends] = float(value)
+        except OverflowError as error:
+            raise ValueError(
+                f"the edge probability of {_arrow(ends, names)} must be a number from 0 to 1, not "
+                "one of hundreds of digits."
+            ) from error
     return matrix
 
 

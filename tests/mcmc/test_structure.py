@@ -234,6 +234,20 @@ def test_seeds_repeat_and_advancing_in_pieces_is_the_same():
     assert np.any(kernels[2].advance(40, 7).adjacency != joined)
 
 
+def test_chains_go_on_from_where_they_stood():
+    scores = local_scores(measurements(5))
+    whole = structure_kernel(scores, num_chains=3, seed=1)
+    first = structure_kernel(scores, num_chains=3, seed=1)
+    expected = [whole.advance(size, 7).adjacency for size in (9, 30)]
+    np.testing.assert_array_equal(first.advance(9, 7).adjacency, expected[0])
+    # A copy, as if it came from a file; the seed has no say any more.
+    walk = type(first.walk)(*(array.copy() for array in first.walk))
+    second = structure_kernel(scores, num_chains=3, seed=2, walk=walk)
+    np.testing.assert_array_equal(second.advance(30, 7).adjacency, expected[1])
+    np.testing.assert_array_equal(second.edge_marginals(), whole.edge_marginals())
+    assert second.acceptance() == whole.acceptance()
+
+
 def test_edge_marginals_are_the_mean_over_all_steps():
     scores = local_scores(measurements(4))
     kernel = structure_kernel(scores, num_chains=2, seed=0)

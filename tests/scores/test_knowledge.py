@@ -51,7 +51,7 @@ def log_odds(probabilities: dict[tuple[str, str], float]) -> np.ndarray:
         pd.Series({"c": 0, "b": 1, "a": 1}),
         pd.Series([1.0, 1.0, 0.0, np.nan], index=NAMES),
     ],
-    ids=repr,
+    ids=lambda tiers: type(tiers).__name__,
 )
 def test_tiers_in_every_form(tiers: Any) -> None:
     expected = np.zeros((4, 4), dtype=bool)
