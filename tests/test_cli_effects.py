@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -48,3 +52,14 @@ def test_what_cannot_be_answered_is_refused_in_a_sentence(run, tmp_path, capsys)
     assert main(["effects", str(tmp_path / "bare.npz")]) == 1
     assert "effects need the mechanisms" in capsys.readouterr().err
     assert not list(run.glob(".writing-*"))
+
+
+def test_a_reader_that_leaves_early_is_no_error(run):
+    """As with ``dag-gfn effects run | head -1``: no traceback, and the results are there."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "dag_gfn", "effects", str(run), "--quiet"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert (run / "effects.csv").exists()
