@@ -5,18 +5,29 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from experiments.records import Row
 from experiments.stress.runs import FLOWS, finish, newest_update, same_outcome, start
 
-MOMENTS = ("any", "write")  # any moment of the process; while a checkpoint is being written
+# Any moment of the process; of its training, after the first checkpoint; during a checkpoint.
+MOMENTS = ("any", "training", "write")
 _LAST = 0.95  # share of the time that a whole run takes, after which none is killed
-_LOOK = 2e-4  # seconds between looks for a file that is being written
+LOOK = 2e-4  # seconds between looks for a file that is being written
+_WRITING = "checkpoint.writing"
 _WRITE = 0.004  # seconds after a write was seen to begin within which the process is killed
+
+
+class Undisturbed(NamedTuple):
+    """A run that was never stopped."""
+
+    updates: int
+    whole: dict[str, bytes]  # its outcome
+    seconds: float
+    training: float  # seconds from the first checkpoint to the last
 
 
 def kill_once(
@@ -26,9 +37,7 @@ def kill_once(
     *,
     table: Path,
     work: Path,
-    updates: int,
-    seconds: float,
-    whole: Mapping[str, bytes],
+    undisturbed: Undisturbed,
 ) -> Row:
     """Kill one run and let it end.
 
@@ -37,19 +46,15 @@ def kill_once(
     flow, moment, repetition
         The moment is drawn with the repetition as seed.
     table, work : Path
-    updates : int
-    seconds : float
-        That a whole run takes.
-    whole : mapping
-        The outcome of a run that was never stopped.
+    undisturbed : Undisturbed
     """
     rng = np.random.default_rng([list(FLOWS).index(flow), MOMENTS.index(moment), repetition])
     folder = work / f"{flow}_{moment}_{repetition}"
     how, begin = FLOWS[flow], time.monotonic()
-    writing = folder / how.checkpoints / "checkpoint.writing"
+    checkpoints, updates = folder / how.checkpoints, undisturbed.updates
     while True:
         process = start(how.begin(table, folder, updates), work)
-        after = _wait(process, rng, writing if moment == "write" else None, seconds)
+        after = _wait(process, moment, rng, checkpoints, undisturbed)
         was_killed = process.poll() is None
         process.kill()
         finish(process)
@@ -62,13 +67,13 @@ def kill_once(
         "flow": flow,
         "moment": moment,
         "killed_after": after,
-        "in_a_write": writing.exists(),
-        "update": newest_update(folder / how.checkpoints),
+        "in_a_write": (checkpoints / _WRITING).exists(),
+        "update": newest_update(checkpoints),
     }
     code, said = finish(start(how.resume(table, folder, updates), work))
     row |= {
         "exit_code": code,
-        "identical": code == 0 and same_outcome(folder, whole),
+        "identical": code == 0 and same_outcome(folder, undisturbed.whole),
         "said": " ".join(said.split()),
         "seconds": time.monotonic() - begin,
     }
@@ -78,15 +83,24 @@ def kill_once(
 
 def _wait(
     process: subprocess.Popen[str],
+    moment: str,
     rng: np.random.Generator,
-    writing: Path | None,
-    seconds: float,
+    checkpoints: Path,
+    undisturbed: Undisturbed,
 ) -> float:
     """Wait for the moment to kill a process, or for its end; return the seconds that took."""
     begin = time.monotonic()
-    time.sleep(rng.uniform(0.0, _LAST * seconds))
-    if writing is not None:
-        while process.poll() is None and not writing.exists():
-            time.sleep(_LOOK)
+
+    def wait_for(name: str) -> None:
+        while process.poll() is None and not (checkpoints / name).exists():
+            time.sleep(LOOK)
+
+    if moment == "any":
+        time.sleep(rng.uniform(0.0, _LAST * undisturbed.seconds))
+    else:
+        wait_for("checkpoint.npz")
+        time.sleep(rng.uniform(0.0, _LAST * undisturbed.training))
+    if moment == "write":
+        wait_for(_WRITING)
         time.sleep(rng.uniform(0.0, _WRITE))
     return time.monotonic() - begin

@@ -15,26 +15,36 @@ from pathlib import Path
 
 from experiments.records import Row, fill, markdown, provenance, put, read
 from experiments.stress.faults import CASES, Setting, suffer
-from experiments.stress.kill import MOMENTS, kill_once
-from experiments.stress.runs import FLOWS, finish, make_table, outcome, start
+from experiments.stress.kill import LOOK, MOMENTS, Undisturbed, kill_once
+from experiments.stress.runs import FLOWS, finish, make_table, newest_file, outcome, start
 
 FOLDER = Path(__file__).parent
 STUDIES = ("kills", "faults")
 KEY = ("study", "case")
 
 
-def undisturbed(
-    flow: str, table: Path, work: Path, updates: int
-) -> tuple[dict[str, bytes], float, bool]:
-    """Return the outcome of a run, the seconds that it takes, and whether a second one is equal."""
+def undisturbed(flow: str, table: Path, work: Path, updates: int) -> Undisturbed:
+    """Run to the end, twice, as the first time everything is compiled; both must end alike."""
     found = []
-    for number in range(2):  # the first one compiles
+    for number in range(2):
         folder, begin = work / f"{flow}_whole_{number}", time.monotonic()
-        code, said = finish(start(FLOWS[flow].begin(table, folder, updates), work))
+        process = start(FLOWS[flow].begin(table, folder, updates), work)
+        kept = []  # when the newest checkpoint was seen to be another one
+        seen = None
+        while process.poll() is None:
+            time.sleep(LOOK)
+            newest = newest_file(folder / FLOWS[flow].checkpoints)
+            if newest not in (None, seen):
+                seen = newest
+                kept.append(time.monotonic() - begin)
+        code, said = finish(process)
         if code != 0:
             raise RuntimeError(said)
-        found.append(outcome(folder))
-    return found[0], time.monotonic() - begin, found[0] == found[1]
+        seconds = time.monotonic() - begin
+        found.append(Undisturbed(updates, outcome(folder), seconds, kept[-1] - kept[0]))
+    if found[0].whole != found[1].whole:
+        raise RuntimeError(f"two runs of {flow} that nobody disturbed are not the same.")
+    return found[1]
 
 
 def measure_kills(
@@ -45,13 +55,14 @@ def measure_kills(
     wholes = {}
     for flow in FLOWS:
         num_updates = FLOWS[flow].updates if updates is None else updates[flow]
-        whole, seconds, repeats = undisturbed(flow, table, work, num_updates)
-        print(f"{flow}: {seconds:.1f} s, the same twice: {repeats}", flush=True)
-        wholes[flow] = {"whole": whole, "seconds": seconds, "updates": num_updates}
+        wholes[flow] = undisturbed(flow, table, work, num_updates)
+        print(f"{flow}: {wholes[flow].seconds:.1f} s", flush=True)
     pairs = [(flow, moment) for moment in MOMENTS for flow in FLOWS]
     for number in range(repetitions):
         flow, moment = pairs[number % len(pairs)]
-        row = kill_once(flow, moment, number // len(pairs), table=table, work=work, **wholes[flow])
+        row = kill_once(
+            flow, moment, number // len(pairs), table=table, work=work, undisturbed=wholes[flow]
+        )
         print({name: row[name] for name in row if name != "study"}, flush=True)
         put(results, row, key=KEY)
 
@@ -60,7 +71,7 @@ def measure_faults(results: Path, work: Path) -> None:
     """Write a row for each case."""
     updates = FLOWS["orders"].updates
     setting = Setting(make_table(work), work, updates)
-    whole, *_ = undisturbed("orders", setting.table, work, updates)
+    whole = undisturbed("orders", setting.table, work, updates).whole
     for name in CASES:
         row = suffer(name, setting, whole)
         print(row, flush=True)

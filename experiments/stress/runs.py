@@ -57,8 +57,8 @@ def _script(table: Path, folder: Path, updates: int) -> list[str]:
 
 FLOWS = {
     # `dag-gfn fit`, and the estimator in a script: the flow over orders, and the one over edges.
-    "orders": Flow(_command, _resumed_command, "checkpoints", updates=1000),
-    "edges": Flow(_script, _script, ".", updates=1000),
+    "orders": Flow(_command, _resumed_command, "checkpoints", updates=2000),
+    "edges": Flow(_script, _script, ".", updates=1500),
 }
 
 
@@ -108,6 +108,14 @@ def outcome(folder: Path) -> dict[str, bytes]:
 
 def same_outcome(folder: Path, whole: Mapping[str, bytes]) -> bool:
     return outcome(folder) == whole
+
+
+def newest_file(folder: Path) -> int | None:
+    """Return the number of the file (inode) that holds the newest checkpoint, None without one."""
+    try:
+        return (folder / "checkpoint.npz").stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 def newest_update(folder: Path) -> int:
