@@ -21,7 +21,6 @@ Glossary: ``S`` simulated outcomes, ``n`` new rows, ``d`` variables, ``U`` disti
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -32,6 +31,7 @@ from dag_gfn.posterior import Posterior
 from dag_gfn.posterior.distinct import distinct_parent_sets
 from dag_gfn.posterior.linear_gaussian import LinearGaussianMechanisms
 from dag_gfn.posterior.mechanisms import Mechanisms
+from dag_gfn.scores.constraints import column_index
 
 __all__ = ["choose_intervention", "expected_information_gain"]
 
@@ -128,12 +128,7 @@ def expected_information_gain(
     >>> bool((gains["gain"] < posterior.entropy()).all())
     True
     """
-    mechanisms = posterior.mechanisms
-    if mechanisms is None:
-        raise ValueError(
-            "this posterior knows graphs alone, and gains need the mechanisms of a table; take the "
-            "posterior_ of an estimator that was fitted with the score 'bge' or 'bde'."
-        )
+    mechanisms = posterior.required_mechanisms("gains")
     for name, number, least in (("num_rows", num_rows, 1), ("num_outcomes", num_outcomes, 2)):
         if number < least:
             raise ValueError(f"{name} must be at least {least}, not {number}.")
@@ -166,18 +161,10 @@ def _positions(candidates: Iterable[str | int | None] | None, names: Sequence[st
     """Return what is tried as positions, -1 for rows without intervention."""
     if isinstance(candidates, str):
         raise TypeError(f"candidates must be a list of columns, not the name {candidates!r}.")
-    tried = []
-    for candidate in names if candidates is None else candidates:
-        if candidate is None:
-            tried.append(-1)
-        elif candidate in names:
-            tried.append(list(names).index(str(candidate)))
-        elif isinstance(candidate, Integral) and 0 <= candidate < len(names):
-            tried.append(int(candidate))
-        else:
-            raise ValueError(
-                f"candidate {candidate!r} is not one of {', '.join(map(repr, names))}."
-            )
+    tried = [
+        -1 if candidate is None else column_index(candidate, names, "candidate")
+        for candidate in (names if candidates is None else candidates)
+    ]
     if not tried:
         raise ValueError("candidates is empty; name at least one column.")
     return tried

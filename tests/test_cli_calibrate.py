@@ -36,4 +36,12 @@ def test_what_does_not_fit_is_refused(tmp_path, capsys):
     assert "from 2 to 20" in capsys.readouterr().err
     assert main([*command, "--updates", "10"]) == 1
     assert "--updates is for flows" in capsys.readouterr().err
+    assert main([*command, "--method", "bootstrap_ges", "--max-parents", "1"]) == 1
+    assert "bootstrap_ges knows no limit of parents" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_methods_without_a_limit_of_parents_can_be_calibrated(tmp_path):
+    sizes = ["--variables", "3", "--rows", "40", "--tables", "2", "--quiet"]
+    output = ["--output", str(tmp_path / "run")]
+    assert main(["calibrate", "--method", "bootstrap_ges", *sizes, *output]) == 0

@@ -48,6 +48,11 @@ def test_what_cannot_be_answered_is_refused_in_a_sentence(run, tmp_path, capsys)
     assert "names 'z', which is not one of" in capsys.readouterr().err
     assert main(["effects", str(run), "--level", "90"]) == 1
     assert "level must be between 0 and 1" in capsys.readouterr().err
+    graphs = [[[0, 1, 0, 0], [0] * 4, [0] * 4, [0] * 4]]
+    dg.Posterior(graphs, [0.0], ["x_y", "z", "x", "y_z"]).save(tmp_path / "alike.npz")
+    alike = ["--pair", "x_y:z", "--pair", "x:y_z"]
+    assert main(["effects", str(tmp_path / "alike.npz"), *alike]) == 1
+    assert "two of the pairs would be drawn to one file" in capsys.readouterr().err
     dg.Posterior([[[0, 1], [0, 0]]], [0.0], ["a", "b"]).save(tmp_path / "bare.npz")
     assert main(["effects", str(tmp_path / "bare.npz")]) == 1
     assert "effects need the mechanisms" in capsys.readouterr().err

@@ -27,7 +27,7 @@ ARROWS = {
     "posterior": {"graphs"},
     "convergence": set(),
     "devices": set(),
-    "design": {"posterior"},
+    "design": {"posterior", "scores"},
     "diagnostics": {"convergence", "posterior"},
     "imputation": {"graphs", "posterior"},
     "metrics": {"graphs", "posterior"},

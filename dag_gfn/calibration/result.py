@@ -46,8 +46,7 @@ class Calibration:
         DataFrame [at most num_bins]
             ``edges`` in the bin, their mean ``probability``, the ``share`` that exists.
         """
-        cell = np.minimum((self.pairs["probability"] * num_bins).astype(int), num_bins - 1)
-        grouped = self.pairs.groupby(cell)
+        grouped = self.pairs.groupby(self._bins(num_bins))
         return pd.DataFrame(
             {
                 "edges": grouped.size(),
@@ -135,8 +134,7 @@ class Calibration:
 
     def _standard_error_of_calibration(self, num_bins: int = 10) -> float:
         size = len(self.fits)
-        cell = np.minimum((self.pairs["probability"] * num_bins).astype(int), num_bins - 1)
-        index = self.pairs["table"].to_numpy() * num_bins + cell.to_numpy()
+        index = self.pairs["table"].to_numpy() * num_bins + self._bins(num_bins).to_numpy()
         sums = [
             np.bincount(index, self.pairs[what].to_numpy(float), size * num_bins)
             for what in ("probability", "exists")
@@ -146,6 +144,10 @@ class Calibration:
         again = self._resampled()
         errors = np.abs(gap[again].sum(axis=1)).sum(axis=1) / count[again].sum(axis=1)
         return float(errors.std())
+
+    def _bins(self, num_bins: int) -> pd.Series:
+        """Return which bin the probability of each edge is in."""
+        return np.minimum((self.pairs["probability"] * num_bins).astype(int), num_bins - 1)
 
     def _resampled(self) -> NDArray[np.int64]:
         size = len(self.fits)

@@ -22,10 +22,10 @@ from dag_gfn.calibration.truth import (
     graphs_from_prior,
 )
 from dag_gfn.diagnostics import UntrustedPosteriorWarning
-from dag_gfn.estimators.base import PosteriorEstimator
+from dag_gfn.estimators.base import PosteriorEstimator, marginals_of
 from dag_gfn.posterior import Posterior
 from dag_gfn.posterior.effects import CausalEffects
-from dag_gfn.scores import LocalScores
+from dag_gfn.scores import BDe, LocalScores
 
 _LEVEL = 0.9
 
@@ -77,6 +77,8 @@ def calibrate(
 
     Raises
     ------
+    TypeError
+        If the estimator is one around another.
     ValueError
         If the estimator standardises its table, since there is no prior of the units then; its
         score has no known prior; or a number is out of range.
@@ -88,6 +90,11 @@ def calibrate(
     >>> len(result.pairs), len(result.fits)
     (30, 5)
     """
+    if "standardize" not in estimator.get_params():
+        raise TypeError(
+            f"{type(estimator).__name__} has no score of its own to draw the truth from; calibrate "
+            "the estimator inside."
+        )
     if estimator.standardize:
         raise ValueError(
             "the truth has units of its own, which standardize=True takes away; calibrate without."
@@ -105,9 +112,7 @@ def calibrate(
         for name, value in estimator.get_params().items()
         if name in ("score", "prior", "max_parents", "score_params", "prior_params")
     }
-    is_categorical = settings["score"] == "bde" or hasattr(
-        settings["score"], "equivalent_sample_size"
-    )
+    is_categorical = settings["score"] == "bde" or isinstance(settings["score"], BDe)
     scores = blank_scores(num_variables, num_states if is_categorical else None, **settings)
     graphs = graphs_from_prior(scores, num_tables, random_state)
     seeds = np.random.SeedSequence(random_state).spawn(num_tables)
@@ -146,7 +151,7 @@ def _fit(
     seconds = time.perf_counter() - started
     posterior: Posterior = model.posterior_
     effects = posterior.causal_effects(random_state=rng, progress=False)
-    edges = getattr(model, "edge_marginals_", posterior.edge_marginals()).to_numpy()
+    edges = marginals_of(model).to_numpy()
     log_scores = model.scores_.log_score(posterior.adjacency)
     fit = {
         "seconds": seconds,
@@ -170,8 +175,9 @@ def _pairs(
     causes, of = np.nonzero(off_diagonal)
     lower, upper = (bound.to_numpy()[off_diagonal] for bound in effects.interval(_LEVEL))
     true_effect = truth.effects[off_diagonal]
+    weights = effects.weights
     places = [
-        _place(effects.draws[:, cause, effect], effects.weights, true, rng)
+        _place(effects.draws[:, cause, effect], weights, true, rng)
         for cause, effect, true in zip(causes, of, true_effect, strict=True)
     ]
     names = np.array(effects.names)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ from dag_gfn.cli.compare import METHOD_NAMES
 from dag_gfn.cli.fit import PRIORS, SCORES, whole_number_type
 from dag_gfn.cli.messages import plain_warnings, refusing
 
-_DIGITS = "%.6g"
 FILES = ("pairs.csv", "fits.csv", "summary.csv", "reliability.png", "places.png")
 
 _DESCRIPTION = """\
@@ -106,13 +103,16 @@ def run(args: argparse.Namespace) -> None:
         If an option or the output folder is not fit.
     """
     from dag_gfn.calibration import calibrate
-    from dag_gfn.cli.outputs import claimed_folder, draw
+    from dag_gfn.cli.outputs import DIGITS, claimed_folder, draw, staged
     from dag_gfn.comparison.methods import resolve_methods
 
     with plain_warnings(), refusing(OSError, MemoryError, ImportError, TypeError, ValueError):
-        estimator = resolve_methods([args.method])[args.method].set_params(
-            score=args.score, prior=args.prior, max_parents=args.max_parents
-        )
+        estimator = resolve_methods([args.method])[args.method]
+        estimator.set_params(score=args.score, prior=args.prior)
+        if args.max_parents is not None:
+            if "max_parents" not in estimator.get_params():
+                raise ValueError(f"{args.method} knows no limit of parents; leave it out.")
+            estimator.set_params(max_parents=args.max_parents)
         if args.updates is not None:
             if "num_updates" not in estimator.get_params():
                 raise ValueError(f"--updates is for flows, and {args.method} trains nothing.")
@@ -129,14 +129,10 @@ def run(args: argparse.Namespace) -> None:
                 random_state=args.seed,
             )
             summary = result.summary()
-            # On the same disk as the folder, where a rename is one step.
-            with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as staging:
-                made = Path(staging)
-                summary.to_csv(made / "summary.csv", index_label="figure", float_format=_DIGITS)
-                result.pairs.to_csv(made / "pairs.csv", index=False, float_format=_DIGITS)
-                result.fits.to_csv(made / "fits.csv", index_label="table", float_format=_DIGITS)
-                draw(made / "reliability.png", "reliability", result)
-                draw(made / "places.png", "places", result)
-                for name in FILES:
-                    os.replace(made / name, folder / name)
+            with staged(folder) as staging:
+                summary.to_csv(staging / "summary.csv", index_label="figure", float_format=DIGITS)
+                result.pairs.to_csv(staging / "pairs.csv", index=False, float_format=DIGITS)
+                result.fits.to_csv(staging / "fits.csv", index_label="table", float_format=DIGITS)
+                draw(staging / "reliability.png", "reliability", result)
+                draw(staging / "places.png", "places", result)
     print(summary.round(4).to_string(na_rep=""))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import secrets
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from dag_gfn.comparison import Comparison
-
-_DIGITS = "%.6g"  # far more than the Monte Carlo error
 
 # Those of `dag_gfn.comparison.METHODS`, which would take seconds to import here.
 METHOD_NAMES = (
@@ -161,6 +157,8 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
 
 def _write(folder: Path, comparison: Comparison) -> None:
     """Write every file in one step, so that none is ever half written."""
+    from dag_gfn.cli.outputs import DIGITS, staged
+
     tables = {
         "summary.csv": (comparison.summary, "method"),
         "reference.csv": (comparison.reference, "cause/effect"),
@@ -168,15 +166,12 @@ def _write(folder: Path, comparison: Comparison) -> None:
     }
     for name, marginals in comparison.marginals.items():
         tables[f"marginals_{name}.csv"] = (marginals, "cause/effect")
-    # On the same disk as the folder, where a rename is one step.
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as staging:
+    with staged(folder) as staging:
         for file, (frame, label) in tables.items():
-            frame.to_csv(Path(staging) / file, index_label=label, float_format=_DIGITS)
+            frame.to_csv(staging / file, index_label=label, float_format=DIGITS)
         if comparison.marginals:
             for file, figure in _pictures(comparison).items():
-                figure.savefig(Path(staging) / file, dpi=200)
-        for path in Path(staging).iterdir():
-            os.replace(path, folder / path.name)
+                figure.savefig(staging / file, dpi=200)
 
 
 def _pictures(comparison: Comparison) -> dict[str, Figure]:

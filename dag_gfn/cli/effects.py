@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from dag_gfn.cli.fit import whole_number_type
 from dag_gfn.cli.messages import plain_warnings, refusing
 
-_DIGITS = "%.6g"  # far more than the Monte Carlo error
 _NUM_SHOWN = 10
 
 _DESCRIPTION = """\
@@ -89,7 +86,7 @@ def run(args: argparse.Namespace) -> None:
         If there is no posterior, it knows no parameters, or an option does not fit it.
     """
     from dag_gfn.cli.inputs import split_edge
-    from dag_gfn.cli.outputs import draw
+    from dag_gfn.cli.outputs import DIGITS, draw, staged
     from dag_gfn.posterior import Posterior
 
     path = args.posterior / "posterior.npz" if args.posterior.is_dir() else args.posterior
@@ -97,6 +94,11 @@ def run(args: argparse.Namespace) -> None:
         posterior = Posterior.load(path)
         pairs = [split_edge(pair, posterior.names, "--pair") for pair in args.pair]
         files = {pair: f"effect_{_plain(pair[0])}_{_plain(pair[1])}.png" for pair in pairs}
+        if len(set(files.values())) < len(files):
+            raise ValueError(
+                "two of the pairs would be drawn to one file, as their names differ in signs that "
+                "file names do not have; leave one of them for a run of its own."
+            )
         written = ["effects.csv", "effects.png", *files.values()]
         for name in written:
             if (path.parent / name).exists() and not args.overwrite:
@@ -105,15 +107,11 @@ def run(args: argparse.Namespace) -> None:
             standardized=args.standardized, random_state=args.seed, progress=not args.quiet
         )
         summary = effects.summary(args.level)
-        # On the same disk as the folder, where a rename is one step.
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as staging:
-            summary.to_csv(Path(staging) / "effects.csv", float_format=_DIGITS)
-            draw(Path(staging) / "effects.png", "causal_effects", effects, level=args.level)
+        with staged(path.parent) as staging:
+            summary.to_csv(staging / "effects.csv", float_format=DIGITS)
+            draw(staging / "effects.png", "causal_effects", effects, level=args.level)
             for pair, name in files.items():
-                picture = Path(staging) / name
-                draw(picture, "effect_density", effects, *pair, level=args.level)
-            for name in written:
-                os.replace(Path(staging) / name, path.parent / name)
+                draw(staging / name, "effect_density", effects, *pair, level=args.level)
     shown = summary.head(_NUM_SHOWN)
     print(f"{effects.quantity[0].upper()}{effects.quantity[1:]}, {100 * args.level:g} % intervals:")
     print(shown.round(3).to_string())

@@ -35,7 +35,7 @@ FILES = {
 }
 NUM_GRAPHS = 100
 _STAGING = ".writing-"
-_DIGITS = "%.6g"  # far more than the Monte Carlo error
+DIGITS = "%.6g"  # far more than the Monte Carlo error
 
 
 @contextmanager
@@ -93,13 +93,13 @@ def write_results(
         "posterior.npz": posterior.save,
         "summary.json": lambda path: _write_json(path, summary),
         "edge_marginals.csv": lambda path: edges.to_csv(
-            path, index_label="cause/effect", float_format=_DIGITS
+            path, index_label="cause/effect", float_format=DIGITS
         ),
         "path_marginals.csv": lambda path: posterior.path_marginals().to_csv(
-            path, index_label="cause/effect", float_format=_DIGITS
+            path, index_label="cause/effect", float_format=DIGITS
         ),
         "markov_blanket_marginals.csv": lambda path: posterior.markov_blanket_marginals().to_csv(
-            path, index_label="variable/other", float_format=_DIGITS
+            path, index_label="variable/other", float_format=DIGITS
         ),
         "graphs.csv": lambda path: most_probable_graphs(posterior, scores).to_csv(
             path, index=False
@@ -111,11 +111,22 @@ def write_results(
     }
     for left_by_a_kill in folder.glob(f"{_STAGING}*"):
         shutil.rmtree(left_by_a_kill)
+    for name in FILES:
+        with staged(folder) as staging:
+            writers[name](staging / name)
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """Give a folder to write files in, which are then moved to where they belong, each in one step.
+
+    So none is ever half written there; if the body fails, nothing is moved.
+    """
     # On the same disk as the folder, where a rename is one step.
     with tempfile.TemporaryDirectory(dir=folder, prefix=_STAGING) as staging:
-        for name in FILES:
-            writers[name](Path(staging) / name)
-            os.replace(Path(staging) / name, folder / name)
+        yield Path(staging)
+        for path in Path(staging).iterdir():
+            os.replace(path, folder / path.name)
 
 
 def most_probable_graphs(posterior: Posterior, scores: LocalScores) -> pd.DataFrame:

@@ -15,8 +15,8 @@ from tqdm import tqdm
 from dag_gfn.comparison.budget import parse_budget
 from dag_gfn.comparison.methods import Run, prepared, resolve_methods, run_method
 from dag_gfn.comparison.paths import errors_of
-from dag_gfn.comparison.reference import Reference, find_reference, marginals_of, worst
-from dag_gfn.estimators.base import PosteriorEstimator
+from dag_gfn.comparison.reference import Reference, find_reference, worst
+from dag_gfn.estimators.base import PosteriorEstimator, marginals_of
 from dag_gfn.estimators.exact import ExactPosterior
 from dag_gfn.metrics import edge_error
 from dag_gfn.posterior import Posterior

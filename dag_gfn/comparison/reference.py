@@ -10,10 +10,10 @@ import pandas as pd
 
 from dag_gfn.comparison.methods import METHODS, prepared, resolve_methods, run_method
 from dag_gfn.convergence import RHAT_LIMIT
-from dag_gfn.estimators.base import PosteriorEstimator
+from dag_gfn.estimators.base import PosteriorEstimator, marginals_of
 from dag_gfn.scores import LocalScores
 
-__all__ = ["LONGER", "Reference", "exact_reference", "find_reference", "marginals_of", "worst"]
+__all__ = ["LONGER", "Reference", "exact_reference", "find_reference", "worst"]
 
 # The reference chain runs so many times the budget. With errors that fall with the square root of
 # the time, its own is then less than half of that of a chain within the budget.
@@ -98,16 +98,6 @@ def exact_reference(scores: LocalScores, *, progress: bool = False) -> Reference
         estimator,
         seconds,
     )
-
-
-def marginals_of(estimator: PosteriorEstimator) -> pd.DataFrame:
-    """Return the edge marginals of a fitted estimator, [d, d].
-
-    Its own, which for a chain are those of all steps, rather than those of the draws it kept.
-    """
-    own = getattr(estimator, "edge_marginals_", None)
-    posterior: Any = estimator.posterior_  # type: ignore[attr-defined]
-    return posterior.edge_marginals() if own is None else own
 
 
 def worst(values: Any, choose: Any) -> float:

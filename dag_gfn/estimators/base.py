@@ -18,7 +18,7 @@ from dag_gfn.scores import LocalScores, local_scores
 from dag_gfn.scores.constraints import EdgeSet
 from dag_gfn.scores.knowledge import EdgeProbabilities, Tiers
 
-__all__ = ["PosteriorEstimator"]
+__all__ = ["PosteriorEstimator", "marginals_of"]
 
 
 class ScoreOrSetting:
@@ -272,3 +272,12 @@ class PosteriorEstimator(BaseEstimator):
         value = vars(self)[name]  # `score` as an attribute is a method
         if value not in choices:
             raise ValueError(f"{name} must be one of {sorted(choices)}, not {value!r}.")
+
+
+def marginals_of(estimator: PosteriorEstimator) -> pd.DataFrame:
+    """Return the edge marginals of a fitted estimator, [d, d].
+
+    Its own, which for a chain are those of all steps, rather than those of the draws it kept.
+    """
+    own = getattr(estimator, "edge_marginals_", None)
+    return estimator.posterior_.edge_marginals() if own is None else own

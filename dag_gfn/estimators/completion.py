@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from dag_gfn.diagnostics import UntrustedPosteriorWarning
-from dag_gfn.estimators.base import PosteriorEstimator
+from dag_gfn.estimators.base import PosteriorEstimator, marginals_of
 from dag_gfn.posterior import Posterior
 from dag_gfn.posterior.linear_gaussian import LinearGaussianMechanisms
 from dag_gfn.tables import categorical_codes, continuous_values
@@ -52,11 +52,7 @@ class Fits:
             else:
                 place = one.category, one.filename, one.lineno
                 self.others.setdefault(place, str(one.message))
-        posterior = self.estimator.posterior_
-        # Some estimators know them better than by the draws of their posterior.
-        marginals = getattr(self.estimator, "edge_marginals_", None)
-        marginals = posterior.edge_marginals() if marginals is None else marginals
-        return posterior, marginals.to_numpy()
+        return self.estimator.posterior_, marginals_of(self.estimator).to_numpy()
 
     def pass_on_warnings(self, stacklevel: int) -> None:
         """Give each warning once."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from dag_gfn.plots.heatmap import MAX_LABELLED_VARIABLES, named_cells
 from dag_gfn.plots.style import BLUE, GREY, INK, VERMILION, new_axes
+from dag_gfn.posterior.effects import central_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -154,7 +155,7 @@ def effect_density(
         color=VERMILION,
         fontsize=9,
     )
-    lower, upper = (bound.loc[cause, effect] for bound in effects.interval(level))
+    lower, upper = central_interval(draws[:, None], weights, level)[:, 0]
     ax.plot([lower, upper], [-0.05 * top] * 2, color=INK, linewidth=3, solid_capstyle="butt")
     mean = effects.mean().loc[cause, effect]
     ax.plot(mean, -0.05 * top, "o", color="white", markeredgecolor=INK, markersize=5, zorder=3)

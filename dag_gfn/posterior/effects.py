@@ -79,14 +79,10 @@ class CausalEffects:
         ValueError
             If the level is not between 0 and 1.
         """
-        if not 0 < level < 1:
-            raise ValueError(f"level must be between 0 and 1, not {level!r}.")
-        tail = (1 - level) / 2
         lower, upper = np.empty((2, *self.means.shape))
+        weights = self.weights
         for cause in range(len(self.names)):
-            lower[cause], upper[cause] = weighted_quantiles(
-                self.draws[:, cause], self.weights, (tail, 1 - tail)
-            )
+            lower[cause], upper[cause] = central_interval(self.draws[:, cause], weights, level)
         return self._frame(lower), self._frame(upper)
 
     def probability_of_no_effect(self) -> pd.DataFrame:
@@ -227,13 +223,9 @@ class CategoricalEffects(CausalEffects):
         ValueError
             If there is no such variable, or the level is not between 0 and 1.
         """
-        if not 0 < level < 1:
-            raise ValueError(f"level must be between 0 and 1, not {level!r}.")
         pair = self._pair(cause, effect)
-        tail = (1 - level) / 2
         drawn = self.parameters.interventional(*pair)
-        flat = drawn.reshape(len(drawn), -1)
-        lower, upper = weighted_quantiles(flat, self.weights, (tail, 1 - tail))
+        lower, upper = central_interval(drawn.reshape(len(drawn), -1), self.weights, level)
         shape = drawn.shape[1:]
         return (
             self._distribution_frame(lower.reshape(shape), pair),
@@ -333,6 +325,33 @@ def categorical_effects(
         parameters=parameters,
         mean_parameters=mean_parameters,
     )
+
+
+def central_interval(
+    values: NDArray[np.float64], weights: NDArray[np.float64], level: float
+) -> NDArray[np.float64]:
+    """Return both ends of central intervals: as much weight below as above.
+
+    Parameters
+    ----------
+    values : float64 [S, k]
+    weights : float64 [S]
+        Sum to one.
+    level : float
+
+    Returns
+    -------
+    float64 [2, k]
+
+    Raises
+    ------
+    ValueError
+        If the level is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1, not {level!r}.")
+    tail = (1 - level) / 2
+    return weighted_quantiles(values, weights, (tail, 1 - tail))
 
 
 def weighted_quantiles(

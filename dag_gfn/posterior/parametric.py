@@ -80,7 +80,7 @@ class ParametricPosterior:
         ((1000, 2, 2), (1000, 2))
         """
         rng = np.random.default_rng(random_state)
-        return self._known_mechanisms("parameters").draw(*self._some_graphs(n, rng), rng)
+        return self.required_mechanisms("parameters").draw(*self._some_graphs(n, rng), rng)
 
     def causal_effects(
         self,
@@ -138,7 +138,7 @@ class ParametricPosterior:
         >>> bool(abs(error) < 0.2)
         True
         """
-        mechanisms = self._known_mechanisms("effects")
+        mechanisms = self.required_mechanisms("effects")
         no_effect = self._mean(lambda some: ~graphs.transitive_closure(some))
         unique = self._distinct
         kept = np.flatnonzero(unique.probabilities)
@@ -203,7 +203,7 @@ class ParametricPosterior:
         >>> posterior.log_predictive(table[50:], pointwise=True).shape
         (10,)
         """
-        mechanisms = self._known_mechanisms("predictions")
+        mechanisms = self.required_mechanisms("predictions")
         rows = mechanisms.encode(table)
         targets = _positions(interventions, self.names, len(rows))
         unique = self._distinct
@@ -238,7 +238,8 @@ class ParametricPosterior:
     def _distinct(self) -> Distinct:
         return distinct_graphs(self.adjacency, self.weights)
 
-    def _known_mechanisms(self, what: str) -> Mechanisms:
+    def required_mechanisms(self, what: str) -> Mechanisms:
+        """Return the mechanisms; raise ValueError, naming what needs them, if there are none."""
         if self.mechanisms is None:
             raise ValueError(
                 f"this posterior knows graphs alone, and {what} need the mechanisms of a table; "

@@ -21,6 +21,7 @@ import pandas as pd
 
 import dag_gfn as dg
 from dag_gfn.diagnostics import UntrustedPosteriorWarning
+from dag_gfn.estimators.base import marginals_of
 from experiments.processes import PROCESSES, run_cases
 from experiments.records import Row, fill, markdown, provenance, put, read
 
@@ -158,9 +159,7 @@ def _judged(
     else:
         estimator.infer(scores)
     posterior = estimator.posterior_
-    # The exact posterior's draws have noise that its marginals have not.
-    marginals = getattr(estimator, "edge_marginals_", None)
-    edges = posterior.edge_marginals() if marginals is None else marginals
+    edges = marginals_of(estimator)
     return {
         "shd": dg.metrics.expected_shd(posterior, truth),
         "auroc": dg.metrics.auroc(posterior, truth),

@@ -22,7 +22,7 @@ from tables import TABLES, local_scores
 
 import dag_gfn as dg
 from dag_gfn.comparison.methods import run_method
-from dag_gfn.comparison.reference import marginals_of
+from dag_gfn.estimators.base import marginals_of
 from dag_gfn.mcmc.candidates import candidate_table
 from dag_gfn.mcmc.chains import Kernel
 from dag_gfn.mcmc.starts import random_starts

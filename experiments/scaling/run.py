@@ -24,8 +24,8 @@ import numpy as np
 import pandas as pd
 
 import dag_gfn as dg
-from dag_gfn.comparison.reference import marginals_of
 from dag_gfn.diagnostics import UntrustedPosteriorWarning
+from dag_gfn.estimators.base import marginals_of
 
 FOLDER = Path(__file__).parent
 RESULTS, README = FOLDER / "results.jsonl", FOLDER / "README.md"

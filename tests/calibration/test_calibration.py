@@ -170,3 +170,8 @@ def test_pictures_show_the_bins(right):
 def test_what_cannot_be_calibrated_is_refused(estimator, settings, message):
     with pytest.raises(ValueError, match=message):
         dg.calibrate(estimator, progress=False, **settings)
+
+
+def test_an_estimator_around_another_is_refused():
+    with pytest.raises(TypeError, match="MultipleImputation has no score of its own"):
+        dg.calibrate(dg.MultipleImputation(dg.ExactPosterior()), progress=False)
