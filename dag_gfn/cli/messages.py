@@ -22,6 +22,7 @@ _WORDS = {
     "another checkpoint_dir": "begin anew with --overwrite",
     "Train longer,": "Train longer (--updates),",
     "or .astype(float)": "or write them with a decimal point",
+    "with MultipleImputation": "with dag_gfn.MultipleImputation in Python",
     'use .astype("category")': "write it without decimal points",
 }
 
