@@ -8,14 +8,23 @@ joined.
 
 from __future__ import annotations
 
+import warnings
 from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-__all__ = ["batch_sharding", "constrained", "placed", "replicated"]
+__all__ = [
+    "batch_sharding",
+    "constrained",
+    "gathered",
+    "placed",
+    "replicated",
+    "warn_of_other_devices",
+]
 
 Tree = TypeVar("Tree")
 _AXIS = "batch"
@@ -38,7 +47,8 @@ def batch_sharding(num_devices: int | None, **sizes: int) -> NamedSharding | Non
     Raises
     ------
     ValueError
-        If there are not so many devices, or a length is not a multiple of their number.
+        If there are not so many devices, or a length is not a multiple of their number, or several
+        hosts have joined and not all of their devices are to take part.
 
     Examples
     --------
@@ -55,11 +65,16 @@ def batch_sharding(num_devices: int | None, **sizes: int) -> NamedSharding | Non
             f"num_devices must be from 1 to {len(there)}, the number of devices that jax has, not "
             f"{num_devices}."
         )
+    if jax.process_count() > 1 and num_devices < len(there):
+        raise ValueError(
+            f"num_devices = {num_devices} leaves out some of the {len(there)} devices of the "
+            f"{jax.process_count()} hosts that have joined; give {len(there)}."
+        )
     for name, size in sizes.items():
         if size % num_devices:
             raise ValueError(
                 f"{name} = {size} cannot be shared out evenly among {num_devices} devices; give a "
-                f"multiple of {num_devices}."
+                f"multiple of {num_devices}, or another num_devices."
             )
     mesh = jax.sharding.Mesh(np.array(there[:num_devices]), (_AXIS,), axis_types=(AxisType.Auto,))
     return NamedSharding(mesh, PartitionSpec(_AXIS))
@@ -87,6 +102,52 @@ def constrained(tree: Tree, sharding: NamedSharding | None) -> Tree:
     if sharding is None:
         return tree
     return jax.lax.with_sharding_constraint(tree, sharding)
+
+
+def gathered(tree: Tree, sharding: NamedSharding | None) -> Tree:
+    """Return a tree whose arrays this host can read in full, wherever their parts are.
+
+    On several hosts all must call this at the same point of the program. Keys of random numbers
+    stay where they are: each host has them.
+    """
+    if sharding is None:
+        return tree
+    return jax.tree.map(_whole, tree)
+
+
+def warn_of_other_devices(then: int | None, now: int | None, run: object) -> None:
+    """Warn that a run goes on with another number of devices.
+
+    Parameters
+    ----------
+    then, now : int or None
+        Numbers of devices, as `batch_sharding` takes them.
+    run : object
+        What the message calls it.
+
+    Warns
+    -----
+    UserWarning
+        If the numbers differ: sums in another order are rounded otherwise.
+    """
+    if (then or 1) != (now or 1):
+        warnings.warn(
+            f"{run} was written on {_devices(then)} and goes on with {_devices(now)}: the result "
+            "is that of a run which was never moved up to rounding, not bit for bit.",
+            stacklevel=3,
+        )
+
+
+def _devices(number: int | None) -> str:
+    return f"{number} devices" if (number or 1) > 1 else "one device"
+
+
+def _whole(array: jax.Array) -> np.ndarray | jax.Array:
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        return array
+    if array.is_fully_addressable or array.is_fully_replicated:
+        return np.asarray(array)
+    return multihost_utils.process_allgather(array, tiled=True)
 
 
 def _put(array: jax.Array, sharding: NamedSharding) -> jax.Array:

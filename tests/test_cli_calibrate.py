@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 
 import dag_gfn as dg
@@ -12,9 +14,11 @@ from dag_gfn.cli.calibrate import FILES
 def test_a_run_writes_its_files_and_prints_the_figures(tmp_path, capsys):
     output = tmp_path / "run"
     sizes = ["--variables", "3", "--rows", "20", "--tables", "6", "--seed", "5"]
-    command = ["calibrate", *sizes, "--output", str(output), "--quiet"]
+    command = ["calibrate", *sizes, "--output", str(output), "--log-json"]
     assert main(command) == 0
-    assert "calibration error of edges" in capsys.readouterr().out
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert "calibration error of edges" in [line.get("figure") for line in lines]
+    assert (lines[-1]["event"], lines[-1]["folder"]) == ("finished", str(output))
     assert sorted(path.name for path in output.iterdir()) == sorted(FILES)
     expected = dg.calibrate(
         dg.ExactPosterior(),
@@ -27,7 +31,11 @@ def test_a_run_writes_its_files_and_prints_the_figures(tmp_path, capsys):
     pairs = pd.read_csv(output / "pairs.csv")
     pd.testing.assert_frame_equal(pairs, expected.pairs, rtol=1e-4, atol=1e-9)
     assert main(command) == 1
-    assert "exists; give another --output, or --overwrite" in capsys.readouterr().err
+    printed = capsys.readouterr()
+    refused = json.loads(printed.out)
+    assert refused["event"] == "refused"
+    assert "exists; give another --output, or --overwrite" in refused["text"]
+    assert printed.err == f"dag-gfn: {refused['text']}\n"
 
 
 def test_what_does_not_fit_is_refused(tmp_path, capsys):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -54,7 +56,11 @@ def test_a_run_writes_its_files_and_prints_the_table(table, tmp_path, capsys):
 
     assert main(command) == 1
     assert "exists; give another --output, or --overwrite" in capsys.readouterr().err
-    assert main([*command, "--overwrite"]) == 0
+    assert main([*command[:-1], "--overwrite", "--log-json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["event"] for line in lines] == ["started", "method", "method", "finished"]
+    assert [line["method"] for line in lines[1:3]] == ["exact", "bootstrap_ges"]
+    assert lines[1]["max_error"] == 0
 
 
 def test_without_any_result_there_are_no_pictures(table, tmp_path, capsys):

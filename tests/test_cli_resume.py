@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,27 @@ def started(folder, environment, *arguments: object) -> subprocess.Popen:
     )
 
 
+def check_log(log: str, seed: int, folder: Path) -> None:
+    """Check the lines of JSON of a run that went on."""
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert lines[0]["event"] == "started"
+    assert (lines[0]["table"], lines[0]["rows"], lines[0]["seed"]) == ("table.csv", 40, seed)
+    assert lines[0]["variables"] == ["a", "b", "c"]
+    rows = [line for line in lines if line["event"] == "training"]
+    history = pd.read_csv(folder / "history.csv").iloc[-len(rows) :]
+    assert [row["update"] for row in rows] == history["update"].tolist()
+    np.testing.assert_allclose([row["loss"] for row in rows], history["loss"], rtol=1e-12)
+    assert rows[0]["seconds_left"] is None
+    assert all(row["seconds_left"] >= 0 for row in rows[1:])
+    assert rows[-1]["updates_left"] == 0
+    assert [line["event"] for line in lines[len(rows) + 1 :]] == ["finished"]
+    summary = json.loads((folder / "summary.json").read_text())
+    assert lines[-1]["trust"] == summary["trust"]
+    assert lines[-1]["ess"] == summary["ess"]
+    assert 0 <= lines[-1]["float32_error"] == summary["float32_error"] < 1e-3
+    assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
+
+
 def test_after_a_sigterm_the_results_are_those_of_a_run_that_was_never_stopped(tmp_path):
     environment = os.environ | {
         "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled"),
@@ -59,14 +81,15 @@ def test_after_a_sigterm_the_results_are_those_of_a_run_that_was_never_stopped(t
     seed = json.loads((tmp_path / "run" / "request.json").read_text())["arguments"]["seed"]
 
     (tmp_path / "elsewhere").mkdir()
-    ways = {
-        "elsewhere": ("--resume", tmp_path / "run"),
-        ".": (*asked, "--output", "whole", "--seed", seed),
-    }
-    for place, arguments in ways.items():
-        process = started(tmp_path / place, environment, *arguments, "--quiet")
-        printed = process.communicate(timeout=300)
-        assert (process.returncode, *printed) == (0, "", "")
+    process = started(
+        tmp_path / "elsewhere", environment, "--resume", tmp_path / "run", "--log-json"
+    )
+    log, errors = process.communicate(timeout=300)
+    assert (process.returncode, errors) == (0, "")
+    process = started(tmp_path, environment, *asked, "--output", "whole", "--seed", seed, "--quiet")
+    printed = process.communicate(timeout=300)
+    assert (process.returncode, *printed) == (0, "", "")
+    check_log(log, seed, tmp_path / "run")
     went_on, whole = tmp_path / "run", tmp_path / "whole"
     assert sorted(path.name for path in went_on.iterdir()) == sorted(FILES)
     one, other = (dg.Posterior.load(run / "posterior.npz") for run in (went_on, whole))
@@ -99,10 +122,12 @@ def stopped(tmp_path, monkeypatch):
 
 
 def stop_with(error: type[BaseException] | BaseException, *, with_checkpoint: bool = True):
-    def fitting(args, request, checkpoints):
+    def fitting(args, request, checkpoints, log):
         checkpoints.mkdir(exist_ok=True)
         if with_checkpoint:
-            (checkpoints / "checkpoint.npz").write_text(f"{args.seed} {args.updates}")
+            (checkpoints / "checkpoint.npz").write_text(
+                f"{args.seed} {args.devices} {args.updates}"
+            )
         raise error
 
     return fitting
@@ -121,6 +146,16 @@ def test_the_run_that_goes_on_is_the_one_that_was_asked_for(stopped, monkeypatch
     monkeypatch.chdir(stopped)  # the path of the table is kept in full
     assert main(["fit", "--resume", "."]) == 130
     assert (stopped / "checkpoints" / "checkpoint.npz").read_text() == kept
+
+
+def test_a_run_may_go_on_with_more_devices_and_stays_with_them(stopped):
+    seed = (stopped / "checkpoints" / "checkpoint.npz").read_text().split()[0]
+    for number in ("2", "4"):
+        assert main(["fit", "--resume", "run", "--devices", number, "--log-json"]) == 130
+        assert (stopped / "checkpoints" / "checkpoint.npz").read_text() == f"{seed} {number} None"
+    assert main(["fit", "table.csv", "--output", "run", "--overwrite", "--devices", "3"]) == 130
+    assert main(["fit", "--resume", "run"]) == 130
+    assert " 3 " in (stopped / "checkpoints" / "checkpoint.npz").read_text()
 
 
 def test_a_table_that_has_changed_is_refused(stopped, capsys):

@@ -14,6 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
 from dag_gfn.checkpoint.files import (
     CheckpointError,
     Stored,
@@ -73,6 +77,9 @@ class Checkpoints:
         Made if it is not there.
     every : float
         Seconds from one checkpoint to the next, at least, by a clock that nobody can set.
+    on_all_hosts : bool
+        The hosts that `jax.distributed` has joined make one run, and share the folder: the first
+        writes for all, and what one of them is asked to do they all do.
 
     Examples
     --------
@@ -87,9 +94,13 @@ class Checkpoints:
     5
     """
 
-    def __init__(self, folder: str | os.PathLike[str], every: float) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], every: float, *, on_all_hosts: bool = False
+    ) -> None:
         self.folder = Path(folder)
         self.every = every
+        self._on_all_hosts = on_all_hosts
+        self._writes = not on_all_hosts or jax.process_index() == 0
         self.last: tuple[int, Path] | None = None  # step and file of the last good one
         self._identity: dict[str, Any] = {}
         self._random_state: int | None = None
@@ -109,7 +120,8 @@ class Checkpoints:
             If another run is writing to it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._open.enter_context(locked(self.folder / _LOCK))
+        if self._writes:
+            self._open.enter_context(locked(self.folder / _LOCK))
         return self
 
     def __exit__(
@@ -221,8 +233,7 @@ class Checkpoints:
         UserWarning
             If the file cannot be written: the run goes on without.
         """
-        asked = self._requests.received is not None
-        if asked or time.monotonic() - self._tried >= self.every:
+        if self._agreed(time.monotonic() - self._tried >= self.every):
             self._write(step, snapshot)
         self._requests.honour()
 
@@ -231,16 +242,27 @@ class Checkpoints:
 
         Parameters, exceptions and warnings are those of `after_chunk`.
         """
-        if self.last is None or self.last[0] != step:
+        if self._agreed(self.last is None or self.last[0] != step):
             self._write(step, snapshot)
         self._requests.honour()
 
     def _paths(self) -> list[Path]:
         return [path for path in _files(self.folder) if path.exists()]
 
+    def _agreed(self, due: bool) -> bool:
+        """Return whether a checkpoint is due, or the run is to stop, on this host or on another."""
+        asked = self._requests.received or 0
+        if self._on_all_hosts:
+            due, asked = multihost_utils.process_allgather(np.array([due, asked])).max(axis=0)
+            self._requests.received = int(asked) or None
+        return bool(due or asked)
+
     def _write(self, step: int, snapshot: Snapshot) -> None:
         newest, before = _files(self.folder)
         tree, state = snapshot()
+        if not self._writes:
+            self.last, self._tried = (step, newest), time.monotonic()
+            return
         arrays, generators = named_arrays(tree)
         header = {
             "step": step,

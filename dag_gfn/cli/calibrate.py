@@ -8,6 +8,7 @@ from typing import Any
 
 from dag_gfn.cli.compare import METHOD_NAMES
 from dag_gfn.cli.fit import PRIORS, SCORES, whole_number_type
+from dag_gfn.cli.log import Log, add_log_options
 from dag_gfn.cli.messages import plain_warnings, refusing
 
 FILES = ("pairs.csv", "fits.csv", "summary.csv", "reliability.png", "places.png")
@@ -88,9 +89,7 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="replace the results in a folder that exists; its other files are left alone",
     )
-    parser.add_argument(
-        "--quiet", action="store_true", help="print nothing but the results and what is wrong"
-    )
+    add_log_options(parser, quiet="print nothing but the results and what is wrong")
     parser.set_defaults(run=run)
 
 
@@ -106,7 +105,8 @@ def run(args: argparse.Namespace) -> None:
     from dag_gfn.cli.outputs import DIGITS, claimed_folder, draw, staged
     from dag_gfn.comparison.methods import resolve_methods
 
-    with plain_warnings(), refusing(OSError, MemoryError, ImportError, TypeError, ValueError):
+    log = Log(args)
+    with plain_warnings(log), refusing(OSError, MemoryError, ImportError, TypeError, ValueError):
         estimator = resolve_methods([args.method])[args.method]
         estimator.set_params(score=args.score, prior=args.prior)
         if args.max_parents is not None:
@@ -125,7 +125,7 @@ def run(args: argparse.Namespace) -> None:
                 num_tables=args.tables,
                 num_states=args.states,
                 n_jobs=args.jobs,
-                progress=not args.quiet,
+                progress=log.shows_progress,
                 random_state=args.seed,
             )
             summary = result.summary()
@@ -135,4 +135,7 @@ def run(args: argparse.Namespace) -> None:
                 result.fits.to_csv(staging / "fits.csv", index_label="table", float_format=DIGITS)
                 draw(staging / "reliability.png", "reliability", result)
                 draw(staging / "places.png", "places", result)
-    print(summary.round(4).to_string(na_rep=""))
+    for name, row in summary.iterrows():
+        log.event("figure", {"figure": name, **row})
+    log.event("finished", {"folder": str(folder)})
+    log.result(summary.round(4).to_string(na_rep=""))

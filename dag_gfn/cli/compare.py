@@ -13,6 +13,7 @@ from dag_gfn.cli.fit import (
     check_usage,
     whole_number_type,
 )
+from dag_gfn.cli.log import Log, add_log_options
 from dag_gfn.cli.messages import plain_warnings, refusing
 
 if TYPE_CHECKING:
@@ -105,9 +106,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         help="where random numbers start (default: drawn at random); what a time limit ends is not "
         "reproducible",
     )
-    group.add_argument(
-        "--quiet", action="store_true", help="print nothing but the results and what is wrong"
-    )
+    add_log_options(group, quiet="print nothing but the results and what is wrong")
 
 
 def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
@@ -125,7 +124,8 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     from dag_gfn.comparison.methods import resolve_methods
 
     names = [name.strip() for name in args.methods.split(",") if name.strip()]
-    with plain_warnings():
+    log = Log(args)
+    with plain_warnings(log):
         with refusing(OSError, MemoryError, ImportError, TypeError, ValueError):
             resolve_methods(names)
             budget = parse_budget(args.budget)
@@ -135,13 +135,21 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
             refusing(OSError, MemoryError, ValueError),
             claimed_folder(args.output, args.overwrite) as folder,
         ):
-            if not args.quiet:
-                print(
-                    f"Read {request.label}: {scores.num_rows} rows, {scores.num_variables} "
-                    f"variables.\nRunning {', '.join(names)}, {budget:g} s each; the results will "
-                    f"be in {folder}/.",
-                    flush=True,
-                )
+            log.say(
+                f"Read {request.label}: {scores.num_rows} rows, {scores.num_variables} "
+                f"variables.\nRunning {', '.join(names)}, {budget:g} s each; the results will "
+                f"be in {folder}/."
+            )
+            log.event(
+                "started",
+                {
+                    "table": request.label,
+                    "rows": scores.num_rows,
+                    "variables": list(request.table.columns),
+                    "folder": str(folder),
+                    "seconds_each": budget,
+                },
+            )
             comparison = compare(
                 request.table,
                 names,
@@ -149,10 +157,13 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
                 **request.model,
                 **request.constraints,
                 random_state=secrets.randbits(32) if args.seed is None else args.seed,
-                progress=not args.quiet,
+                progress=log.shows_progress,
             )
             _write(folder, comparison)
-    print(comparison)
+    for name, row in comparison.summary.iterrows():
+        log.event("method", {"method": name, **row})
+    log.event("finished", {"folder": str(folder), "reference": comparison.reference_name})
+    log.result(str(comparison))
 
 
 def _write(folder: Path, comparison: Comparison) -> None:

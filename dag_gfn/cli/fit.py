@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dag_gfn.cli.log import Log, add_log_options
 from dag_gfn.cli.messages import in_command_words, plain_warnings, refusing
 
 if TYPE_CHECKING:
@@ -20,6 +21,22 @@ if TYPE_CHECKING:
 DATASETS = ("sachs",)
 SCORES = ("bge", "bde")
 PRIORS = ("uniform", "edge", "erdos_renyi", "fair")
+
+# Options that a run may go on with, whatever it had before.
+_WITH_RESUME = ("resume", "devices", "quiet", "log_json")
+# Settings of an estimator that the results do not depend on.
+_NOT_OF_THE_RESULT = ("callback", "progress", "checkpoint_dir", "checkpoint_every")
+# What a program that reads the log is told at the end.
+_FINDINGS = (
+    "samples",
+    "float32_error",
+    "khat",
+    "ess",
+    "log_evidence",
+    "log_evidence_standard_error",
+    "trust",
+    "fit_seconds",
+)
 
 _DESCRIPTION = """\
 Fit the posterior over causal graphs to a table, and write a folder of results: sampled graphs with
@@ -222,8 +239,13 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         "options are those of that run, and so are the results, bit for bit",
     )
     group.add_argument(
-        "--quiet", action="store_true", help="print nothing but warnings and what is wrong"
+        "--devices",
+        type=whole_number_type(1),
+        metavar="N",
+        help="train on so many devices of this machine, which share each batch; a run may go on "
+        "with another number, to the same results up to rounding (default: one)",
     )
+    add_log_options(group, quiet="print nothing but warnings and what is wrong")
 
 
 def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
@@ -239,8 +261,8 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     from dag_gfn.cli.outputs import claimed_folder, write_results
     from dag_gfn.cli.unfinished import read_unfinished, refuse_to_begin_anew, unfinished
 
-    say = _silent if args.quiet else print
-    with plain_warnings():
+    log = Log(args)
+    with plain_warnings(log):
         with refusing(OSError, MemoryError, TypeError, ValueError):
             if args.resume is None:
                 output = args.output or Path(f"{_stem(args)}_posterior")
@@ -260,10 +282,13 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
             claimed_folder(output, args.overwrite or args.resume is not None) as folder,
             unfinished(folder, args, request.label) as checkpoints,
         ):
-            say(f"Read {request.label}: {scores.num_rows} rows, {scores.num_variables} variables.")
-            say(f"Fitting; the results will be in {folder}/.", flush=True)
+            log.say(
+                f"Read {request.label}: {scores.num_rows} rows, {scores.num_variables} variables.\n"
+                f"Fitting; the results will be in {folder}/."
+            )
+            log.event("started", _beginning(args, request, folder))
             started = time.monotonic()
-            estimator = _fit(args, request, checkpoints)
+            estimator = _fit(args, request, checkpoints, log)
             summary = _summary(args, request, estimator, time.monotonic() - started)
             write_results(
                 folder,
@@ -273,11 +298,12 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
                 summary=summary,
             )
     trust = summary["trust"]
-    say(f"\nWrote to {folder}/:\n{_file_list()}\n")
+    log.event("finished", {"folder": str(folder), **{name: summary[name] for name in _FINDINGS}})
+    log.say(f"\nWrote to {folder}/:\n{_file_list()}\n")
     verdict = "\n".join([f"Trust: {trust['level']}.", *map(in_command_words, trust["sentences"])])
     if args.quiet and trust["level"] == "poor":
         print(f"dag-gfn: {' '.join(verdict.split())}", file=sys.stderr)
-    say(verdict)
+    log.say(verdict)
 
 
 def _check_resume(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
@@ -286,7 +312,7 @@ def _check_resume(args: argparse.Namespace, parser: argparse.ArgumentParser) -> 
         check_usage(args, parser)
         return
     for name, value in vars(args).items():
-        if name not in ("resume", "quiet") and value != parser.get_default(name):
+        if name not in _WITH_RESUME and value != parser.get_default(name):
             option = "TABLE" if name == "table" else f"--{name.replace('_', '-')}"
             parser.error(f"leave out {option}: --resume takes it from the folder")
 
@@ -310,15 +336,28 @@ def check_usage(args: argparse.Namespace, parser: argparse.ArgumentParser) -> No
         parser.error(f"{option} is for measurements; leave it out with --score bde")
 
 
-def _fit(args: argparse.Namespace, request: Request, checkpoints: Path) -> OrderGFlowNet:
+def _beginning(args: argparse.Namespace, request: Request, folder: Path) -> dict[str, Any]:
+    """Say what is fitted, for programs."""
+    return {
+        "table": request.label,
+        "rows": len(request.table),
+        "variables": list(request.table.columns),
+        "folder": str(folder),
+        "seed": args.seed,
+    }
+
+
+def _fit(args: argparse.Namespace, request: Request, checkpoints: Path, log: Log) -> OrderGFlowNet:
     from dag_gfn.estimators import OrderGFlowNet
 
     chosen = {"n_samples": args.samples, "num_updates": args.updates}
     estimator = OrderGFlowNet(
         **request.model,
-        progress=not args.quiet,
+        progress=log.shows_progress,
+        callback=log.training,
         checkpoint_dir=checkpoints,
         checkpoint_every=args.checkpoint_every,
+        num_devices=args.devices,
         random_state=args.seed,
         **{name: value for name, value in chosen.items() if value is not None},
     )
@@ -351,11 +390,10 @@ def _summary(
         ],
         "seed": parameters.pop("random_state"),
         "settings": {
-            name: value
-            for name, value in parameters.items()
-            if name not in ("callback", "progress", "checkpoint_dir", "checkpoint_every")
+            name: value for name, value in parameters.items() if name not in _NOT_OF_THE_RESULT
         },
         "samples": len(posterior),
+        "float32_error": posterior.metadata["float32_error"],
         "khat": posterior.khat,
         "ess": posterior.ess,
         "log_evidence": posterior.log_evidence,
@@ -378,10 +416,6 @@ def _file_list() -> str:
 
     width = max(map(len, FILES))
     return "\n".join(f"  {name:<{width}}  {what}" for name, what in FILES.items())
-
-
-def _silent(*_: object, **__: object) -> None:
-    pass
 
 
 def whole_number_type(least: int, most: int | None = None) -> Any:

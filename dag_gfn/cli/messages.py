@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dag_gfn.cli.log import Log
 from dag_gfn.diagnostics import UntrustedPosteriorWarning
 
 # The package's messages name Python arguments; whoever types a command knows the options.
@@ -19,6 +20,7 @@ _WORDS = {
     "(n_samples)": "(--samples)",
     "random_state": "--seed",
     "num_updates": "--updates",
+    "num_devices": "--devices",
     "another checkpoint_dir": "begin anew with --overwrite",
     "Train longer,": "Train longer (--updates),",
     "or .astype(float)": "or write them with a decimal point",
@@ -65,8 +67,11 @@ def refusing(*errors: type[BaseException]) -> Iterator[None]:
 
 
 @contextmanager
-def plain_warnings() -> Iterator[None]:
-    """Print each warning that is meant for users once, as a sentence, and no other warning."""
+def plain_warnings(log: Log | None = None) -> Iterator[None]:
+    """Print each warning that is meant for users once, as a sentence, and no other warning.
+
+    A log that programs read is told as well.
+    """
     said: set[str] = set()
 
     def show(message, category, filename, lineno, file=None, line=None) -> None:
@@ -74,6 +79,8 @@ def plain_warnings() -> Iterator[None]:
         if text not in said:
             said.add(text)
             print(f"dag-gfn: warning: {text}", file=sys.stderr)
+            if log is not None:
+                log.event("warning", {"text": text})
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -162,18 +162,18 @@ def most_probable_graphs(posterior: Posterior, scores: LocalScores) -> pd.DataFr
 
 
 def _write_json(path: Path, summary: Mapping[str, Any]) -> None:
-    text = json.dumps(_plain(summary), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(plain(summary), indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a value of types that JSON knows: infinities become strings, NaN becomes null."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain(value.item())
     if isinstance(value, float) and not np.isfinite(value):
         return None if np.isnan(value) else str(value)
     if value is None or isinstance(value, bool | int | float | str):

@@ -18,7 +18,7 @@ CHECKPOINTS = "checkpoints"
 _LOCK = ".lock"
 _FORMAT = "dag_gfn request 1"
 # What the command that goes on says for itself.
-_OF_THE_COMMAND = ("run", "resume", "output", "overwrite", "quiet")
+_OF_THE_COMMAND = ("run", "resume", "output", "overwrite", "quiet", "log_json")
 
 
 class Unfinished(NamedTuple):
@@ -63,6 +63,8 @@ def read_unfinished(args: argparse.Namespace) -> Unfinished:
                 f"the table {table} has changed since the run in {folder} began; put it back as it "
                 "was to go on, or begin anew with --overwrite."
             )
+    if args.devices is not None:
+        arguments["devices"] = args.devices
     return Unfinished(argparse.Namespace(**{**vars(args), **arguments}), label)
 
 

@@ -85,7 +85,7 @@ class DAGGFlowNet(FlowEstimator):
     progress : bool, default True
         Show a progress bar.
     callback : callable, optional
-        Called with a dict of metrics every 250 updates.
+        Called every 250 updates with a dict: a row of ``history_``, and ``updates_left``.
     checkpoint_dir : path, optional
         Folder in which the fit is kept while it trains, and from which it goes on if it is there:
         after a stop by Ctrl-C, SIGTERM or worse, fit the same table again with the same settings,
@@ -93,6 +93,11 @@ class DAGGFlowNet(FlowEstimator):
         another table or other settings is refused. The last checkpoint stays when training ends.
     checkpoint_every : float, default 60.0
         Seconds between checkpoints, at least; 0 for one every 250 updates.
+    num_devices : int, optional
+        Devices that share each batch, of `jax.devices()`; None for one. More give the same training
+        up to rounding, and a fit that was kept may go on with another number. On several hosts that
+        `jax.distributed` has joined, each fits the same table with the same settings, an int for
+        ``random_state`` and all devices.
     random_state : int, RandomState or None, default None
         An int reproduces a fit bit for bit on the same machine. With None, a fit that goes on
         from a checkpoint has the seed of that.
@@ -145,6 +150,7 @@ class DAGGFlowNet(FlowEstimator):
         callback: Callable[[dict[str, float]], None] | None = None,
         checkpoint_dir: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
+        num_devices: int | None = None,
         random_state: Any = None,
     ) -> None:
         self.score = score
@@ -170,6 +176,7 @@ class DAGGFlowNet(FlowEstimator):
         self.callback = callback
         self.checkpoint_dir = checkpoint_dir
         self.checkpoint_every = checkpoint_every
+        self.num_devices = num_devices
         self.random_state = random_state
 
     def _infer(self, scores: LocalScores) -> None:
@@ -199,6 +206,7 @@ class DAGGFlowNet(FlowEstimator):
                 early_stopping=self.early_stopping,
                 max_seconds=self.max_seconds,
                 num_draws=self.n_samples,
+                num_devices=self.num_devices,
                 seed=train_seed,
                 progress=self.progress,
                 callback=self.callback,
@@ -256,4 +264,4 @@ class DAGGFlowNet(FlowEstimator):
         self._check_count("target_period", 0)
         if self.max_seconds is not None:
             self._check_range("max_seconds", 1e-3, math.inf)
-        self._check_checkpoints()
+        self._check_run()

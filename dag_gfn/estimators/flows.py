@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from sklearn.utils import check_random_state
@@ -30,6 +31,8 @@ class FlowEstimator(PosteriorEstimator):
     n_samples: int
     checkpoint_dir: str | os.PathLike[str] | None
     checkpoint_every: float
+    max_seconds: float | None
+    num_devices: int | None
     posterior_: Posterior
 
     def sample(self, n_samples: int, random_state: Any = None) -> Posterior:
@@ -66,7 +69,7 @@ class FlowEstimator(PosteriorEstimator):
         all graphs :math:`G \in E` that meet it, the flow :math:`F_E` of a state-conditional
         network (Bengio et al. 2021, arXiv 2111.09266, section 5), and with it
 
-        .. math:: p(E \mid D) = F_E / F = \sum_{G \in E} R(G) \Big/ \sum_G R(G).
+        .. math:: p(E \mid D) = \frac{F_E}{F} = \frac{\sum_{G \in E} R(G)}{\sum_G R(G)}.
 
         Parameters
         ----------
@@ -170,10 +173,34 @@ class FlowEstimator(PosteriorEstimator):
             return
         from dag_gfn.checkpoint import Checkpoints
 
-        with Checkpoints(self.checkpoint_dir, every=self.checkpoint_every) as checkpoints:
+        with Checkpoints(
+            self.checkpoint_dir, every=self.checkpoint_every, on_all_hosts=self._is_on_all_hosts()
+        ) as checkpoints:
             yield checkpoints, checkpoints.random_state(self.random_state)
 
-    def _check_checkpoints(self) -> None:
+    def _is_on_all_hosts(self) -> bool:
+        """Return whether the hosts that `jax.distributed` has joined make one fit."""
+        if self.num_devices is None:
+            return False
+        import jax
+
+        return jax.process_count() > 1
+
+    def _check_run(self) -> None:
+        """Check the settings of how a fit is run."""
+        if self.num_devices is not None:
+            self._check_count("num_devices", 1)
+        if self._is_on_all_hosts():
+            if not isinstance(self.random_state, Integral):
+                raise ValueError(
+                    f"random_state = {self.random_state!r} would differ among the hosts that make "
+                    "one fit; give all of them the same int."
+                )
+            if self.max_seconds is not None:
+                raise ValueError(
+                    "max_seconds goes by the clock of each host, and they would end at different "
+                    "updates; give num_updates."
+                )
         self._check_range("checkpoint_every", 0.0, math.inf)
         if not isinstance(self.checkpoint_dir, str | os.PathLike | None):
             raise TypeError(f"checkpoint_dir must be a path or None, not {self.checkpoint_dir!r}.")

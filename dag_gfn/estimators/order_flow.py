@@ -70,7 +70,7 @@ class OrderGFlowNet(FlowEstimator):
     progress : bool, default True
         Show a progress bar.
     callback : callable, optional
-        Called with a dict of metrics every 200 updates.
+        Called every 200 updates with a dict: a row of ``history_``, and ``updates_left``.
     checkpoint_dir : path, optional
         Folder in which the fit is kept while it trains, and from which it goes on if it is there:
         after a stop by Ctrl-C, SIGTERM or worse, fit the same table again with the same settings,
@@ -78,6 +78,11 @@ class OrderGFlowNet(FlowEstimator):
         another table or other settings is refused. The last checkpoint stays when training ends.
     checkpoint_every : float, default 60.0
         Seconds between checkpoints, at least; 0 for one every 200 updates.
+    num_devices : int, optional
+        Devices that share each batch, of `jax.devices()`; None for one. More give the same training
+        up to rounding, and a fit that was kept may go on with another number. On several hosts that
+        `jax.distributed` has joined, each fits the same table with the same settings, an int for
+        ``random_state`` and all devices.
     random_state : int, RandomState or None, default None
         An int reproduces a fit bit for bit on the same machine. With None, a fit that goes on
         from a checkpoint has the seed of that.
@@ -125,6 +130,7 @@ class OrderGFlowNet(FlowEstimator):
         callback: Callable[[dict[str, float]], None] | None = None,
         checkpoint_dir: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
+        num_devices: int | None = None,
         random_state: Any = None,
     ) -> None:
         self.score = score
@@ -145,6 +151,7 @@ class OrderGFlowNet(FlowEstimator):
         self.callback = callback
         self.checkpoint_dir = checkpoint_dir
         self.checkpoint_every = checkpoint_every
+        self.num_devices = num_devices
         self.random_state = random_state
 
     def _infer(self, scores: LocalScores) -> None:
@@ -168,6 +175,7 @@ class OrderGFlowNet(FlowEstimator):
                 early_stopping=self.early_stopping,
                 max_seconds=seconds,
                 max_candidates=self.max_candidates,
+                num_devices=self.num_devices,
                 seed=train_seed,
                 progress=self.progress,
                 callback=self.callback,
@@ -215,4 +223,4 @@ class OrderGFlowNet(FlowEstimator):
             self._check_count(name, 1)
         if self.max_seconds is not None:
             self._check_range("max_seconds", 1e-3, math.inf)
-        self._check_checkpoints()
+        self._check_run()

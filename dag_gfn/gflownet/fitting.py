@@ -15,6 +15,7 @@ from scipy.special import logsumexp
 from tqdm import tqdm
 
 from dag_gfn.checkpoint import Checkpoints, Found, diverged, first_bad_update
+from dag_gfn.devices import batch_sharding, gathered, replicated, warn_of_other_devices
 from dag_gfn.gflownet.sampling import (
     SAMPLING_BATCH,
     Trajectories,
@@ -29,6 +30,7 @@ from dag_gfn.gflownet.training import (
     TrainingState,
     init,
     make_problem,
+    on_devices,
     train,
 )
 from dag_gfn.posterior import Posterior
@@ -78,6 +80,7 @@ def fit_flow(
     early_stopping: bool = True,
     max_seconds: float | None = None,
     num_draws: int = 0,
+    num_devices: int | None = None,
     seed: int = 0,
     progress: bool = False,
     callback: Callback | None = None,
@@ -108,13 +111,17 @@ def fit_flow(
     num_draws : int
         Draws that are to be made in the same time afterwards; how long they take is judged from
         those of a look.
+    num_devices : int, optional
+        Devices that share each batch; None for one. More give the same training up to rounding, and
+        a run that was kept may go on with another number. On several hosts (`jax.distributed`)
+        all call this with the same scores and settings, without ``max_seconds``.
     seed : int
         The same seed gives the same parameters, bit for bit, on the same machine, unless time
         decides.
     progress : bool
         Show a progress bar.
     callback : callable, optional
-        Called after each chunk with the new row of the history.
+        Called after each chunk with the new row of the history and ``updates_left``.
     checkpoints : Checkpoints, optional
         Where the run is kept between chunks, and goes on from if it is there. It ends as it would
         have without a stop, bit for bit.
@@ -126,7 +133,8 @@ def fit_flow(
     Raises
     ------
     ValueError
-        If the replay cannot hold a window, or all checkpoints are of another run.
+        If the replay cannot hold a window, or batches cannot be shared out among the devices, or
+        all checkpoints are of another run.
     TrainingDiverged
         If the loss is not finite.
     KeyboardInterrupt, SystemExit
@@ -147,6 +155,11 @@ def fit_flow(
             "the replay keeps of each environment."
         )
     begin = time.perf_counter()
+    sharding = batch_sharding(
+        num_devices,
+        num_environments=settings.num_environments,
+        batch_size=settings.batch_size,
+    )
     problem, gains_function = make_problem(scores, settings)
     offset = float(scores.log_score(scores.required))
     found = None
@@ -160,7 +173,7 @@ def fit_flow(
                 "early_stopping": early_stopping,
                 "max_seconds": max_seconds,
                 "seed (of random_state)": seed,
-                **fingerprint(scores, [*jax.device_get(jax.tree.leaves(problem)), offset]),
+                **fingerprint(scores, [*_made_by_host(problem), offset]),
             }
         )
     if found is None:
@@ -176,13 +189,19 @@ def fit_flow(
     else:
         run = _go_on(found, problem, settings)
         begin -= found.state["seconds"]  # what was spent before counts
+        warn_of_other_devices(found.state["num_devices"], num_devices, found.path)
         found = None  # its arrays are in the run now
-    state, key_look, rows, done, last, cooling_from = run
+    shared, training = on_devices(problem, run.training, sharding)
+    state, key_look, rows, done, last, cooling_from = run._replace(training=training)
 
     def snapshot() -> tuple[dict[str, Any], dict[str, Any]]:
-        kept = _Run(state, key_look, rows, done, last, cooling_from)._asdict()
+        whole = gathered(state, sharding)
+        kept = _Run(whole, key_look, rows, done, last, cooling_from)._asdict()
         arrays = {name: kept.pop(name) for name in _ARRAYS}
-        return arrays, kept | {"seconds": time.perf_counter() - begin}
+        return arrays, kept | {
+            "seconds": time.perf_counter() - begin,
+            "num_devices": num_devices,
+        }
 
     num_before, compiled = len(rows), None
     listening = nullcontext() if checkpoints is None else checkpoints.listening()
@@ -197,12 +216,20 @@ def fit_flow(
             rates[:size] = learning_rate * _schedule(
                 np.arange(done, done + size), cooling_from, last
             )
-            state, losses = train(problem, gains_function, settings, state, jnp.asarray(rates))
+            state, losses = train(
+                shared,
+                gains_function,
+                settings,
+                state,
+                replicated(jnp.asarray(rates), sharding),
+                sharding=sharding,
+            )
             losses = jax.device_get(losses)  # waits, so that the clock sees the draws alone
             key_look, key = jax.random.split(key_look)
             look_begin = time.perf_counter()
+            params = gathered(state.params, sharding)
             drawn = jax.device_get(
-                sample_trajectories(problem, gains_function, settings, state.params, key)
+                sample_trajectories(problem, gains_function, settings, params, key)
             )
             draw_seconds = (time.perf_counter() - look_begin) * num_draws / SAMPLING_BATCH
             bad = first_bad_update(losses, log_weights(drawn), done=done)
@@ -218,8 +245,6 @@ def fit_flow(
             rows.append({"update": done, "loss": loss, **_summary(drawn, offset)})
             bar.update(size)
             bar.set_postfix_str(f"loss {loss:.3g}, log-weight sd {rows[-1]['log_weight_std']:.3g}")
-            if callback is not None:
-                callback(rows[-1])
             if early_stopping and done < cooling_from and _settled(rows):
                 cooling_from = done
                 last = min(num_updates, done + int(done * _COOL_DOWN / (1 - _COOL_DOWN)))
@@ -237,12 +262,15 @@ def fit_flow(
             if bar.total != last:
                 bar.total = last
                 bar.refresh()
+            if callback is not None:
+                callback({**rows[-1], "updates_left": last - done})
             if checkpoints is not None:
                 checkpoints.after_chunk(done, snapshot)
         if checkpoints is not None:
             checkpoints.finish(done, snapshot)
     highest = offset + float(state.highest)
-    return Flow(problem, gains_function, settings, state.params, pd.DataFrame(rows), highest)
+    params = jax.device_put(gathered(state.params, sharding))
+    return Flow(problem, gains_function, settings, params, pd.DataFrame(rows), highest)
 
 
 def condition_flow(flow: Flow, scores: LocalScores) -> Flow:
@@ -303,6 +331,13 @@ def _go_on(found: Found, problem: Problem, settings: Settings) -> _Run:
     }
     kept = {name: found.state[name] for name in _Run._fields if name not in _ARRAYS}
     return _Run(**found.tree(like), **kept)
+
+
+def _made_by_host(problem: Problem) -> list[np.ndarray]:
+    """Return the arrays of a problem, but for what a device computed and another would round."""
+    space = problem.space._asdict()
+    del space["initial_gains"]
+    return jax.device_get(jax.tree.leaves([space, problem.parent_sets]))
 
 
 def _span(problem: Problem) -> float:

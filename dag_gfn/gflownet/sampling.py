@@ -132,7 +132,8 @@ def sample_posterior(
     Posterior
         ``num_samples`` independent draws with log-weights ``log R(G) P_B(tau | G) / P_F(tau)``.
         Its ``metadata["highest_log_score"]`` is that of all graphs drawn or known, which the log
-        evidence cannot be below.
+        evidence cannot be below; ``metadata["float32_error"]`` is the largest difference, in nats,
+        between the log-score of a draw as the device added it up and as the host did.
     """
     num_batches = -(-num_samples // SAMPLING_BATCH)
     batches = [
@@ -142,10 +143,14 @@ def sample_posterior(
     drawn = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:num_samples], *batches)
     log_backward = -gammaln(drawn.num_added + 1.0)
     log_scores = scores.log_score(drawn.adjacency)
+    on_device = drawn.log_ratio + float(scores.log_score(scores.required))
     return Posterior(
         drawn.adjacency.astype(np.int8),
         log_scores + log_backward - drawn.log_forward.astype(float),
         scores.names,
         method="DAG-GFlowNet",
-        metadata={"highest_log_score": max(float(log_scores.max()), highest_log_score)},
+        metadata={
+            "highest_log_score": max(float(log_scores.max()), highest_log_score),
+            "float32_error": float(np.abs(on_device - log_scores).max()),
+        },
     )

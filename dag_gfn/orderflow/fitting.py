@@ -15,6 +15,7 @@ from scipy.special import logsumexp
 from tqdm import tqdm
 
 from dag_gfn.checkpoint import Checkpoints, Found, diverged, first_bad_update
+from dag_gfn.devices import batch_sharding, gathered, replicated, warn_of_other_devices
 from dag_gfn.mcmc import structure_kernel
 from dag_gfn.mcmc.candidates import CandidateTable, candidate_table
 from dag_gfn.mcmc.chains import Draws, Kernel
@@ -93,6 +94,7 @@ def fit_order_flow(
     early_stopping: bool = True,
     max_seconds: float | None = None,
     max_candidates: int = 14,
+    num_devices: int | None = None,
     seed: int = 0,
     progress: bool = False,
     callback: Callback | None = None,
@@ -123,13 +125,17 @@ def fit_order_flow(
         Candidate parents of a variable where there are too many variables for all to be, see
         `dag_gfn.mcmc.candidates.candidate_table`. The posterior is then that of graphs with
         candidate parents alone.
+    num_devices : int, optional
+        Devices that share each batch; None for one. More give the same training up to rounding, and
+        a run that was kept may go on with another number. On several hosts (`jax.distributed`)
+        all call this with the same scores and settings, without ``max_seconds``.
     seed : int
         The same seed gives the same parameters, bit for bit, on the same machine, unless time
         decides.
     progress : bool
         Show a progress bar.
     callback : callable, optional
-        Called after each chunk with the new row of the history.
+        Called after each chunk with the new row of the history and ``updates_left``.
     checkpoints : Checkpoints, optional
         Where the run is kept between chunks, and goes on from if it is there. It ends as it would
         have without a stop, bit for bit, chains included.
@@ -141,7 +147,8 @@ def fit_order_flow(
     Raises
     ------
     ValueError
-        If the candidate table cannot be made, or all checkpoints are of another run.
+        If the candidate table cannot be made, or batches cannot be shared out among the devices, or
+        all checkpoints are of another run.
     TrainingDiverged
         If the loss is not finite.
     KeyboardInterrupt, SystemExit
@@ -157,6 +164,7 @@ def fit_order_flow(
     """
     begin = time.perf_counter()
     settings = OrderSettings() if settings is None else settings
+    sharding = batch_sharding(num_devices, batch_size=settings.batch_size)
     candidates = candidate_table(scores, max_candidates)
     sums = parent_sums(candidates)
     found = None
@@ -184,16 +192,20 @@ def fit_order_flow(
         # What was spent before counts.
         begin -= found.state["seconds"]
         ready = begin + found.state["seconds_to_ready"]
+        warn_of_other_devices(found.state["num_devices"], num_devices, found.path)
         found = None  # its arrays are in the run now
     state, key_look, walk, orders, rank, highest, rows, done, last, balance = run
+    shared, state = replicated((space, state), sharding)
 
     def snapshot() -> tuple[dict[str, Any], dict[str, Any]]:
-        run = _Run(state, key_look, walk, orders, rank, highest, rows, done, last, balance)
+        whole = gathered(state, sharding)
+        run = _Run(whole, key_look, walk, orders, rank, highest, rows, done, last, balance)
         kept = run._asdict()
         arrays = {name: kept.pop(name) for name in _ARRAYS}
         return arrays, kept | {
             "seconds": time.perf_counter() - begin,
             "seconds_to_ready": ready - begin,
+            "num_devices": num_devices,
         }
 
     began = time.perf_counter()
@@ -224,13 +236,15 @@ def fit_order_flow(
             orders = np.concatenate(
                 [orders[_FRESH:], canonical_orders(_graphs(draws), np.array(rank, np.int32))]
             )
+            places, updates, weight = replicated(
+                (jnp.asarray(orders), jnp.asarray(rates), jnp.asarray(balance)), sharding
+            )
             state, losses = train(
-                space, settings, state, jnp.asarray(orders), jnp.asarray(rates), balance=balance
+                shared, settings, state, places, updates, balance=weight, sharding=sharding
             )
             key_look, key = jax.random.split(key_look)
-            drawn = jax.device_get(
-                sample_orders(space, settings, state.params, key, batch_size=LOOK)
-            )
+            params = gathered(state.params, sharding)
+            drawn = jax.device_get(sample_orders(space, settings, params, key, batch_size=LOOK))
             losses = jax.device_get(losses)
             bad = first_bad_update(losses, drawn.log_forward, done=done)
             if bad is not None:
@@ -246,15 +260,16 @@ def fit_order_flow(
             balance = min(1.0, (_NEAR / max(rows[-1]["log_weight_mad"], _NEAR)) ** 2)
             bar.update(size)
             bar.set_postfix_str(f"log-weight sd {rows[-1]['log_weight_std']:.3g}")
-            if callback is not None:
-                callback(rows[-1])
             if early_stopping and _is_good(rows):
                 bar.total = last = min(last, int(done / (1.0 - _COOL_DOWN)))
+            if callback is not None:
+                callback({**rows[-1], "updates_left": last - done})
             if checkpoints is not None:
                 checkpoints.after_chunk(done, snapshot)
         if checkpoints is not None:
             checkpoints.finish(done, snapshot)
-    return OrderFlow(sums, space, settings, state.params, pd.DataFrame(rows), highest)
+    params = jax.device_put(gathered(state.params, sharding))
+    return OrderFlow(sums, space, settings, params, pd.DataFrame(rows), highest)
 
 
 def _begin(

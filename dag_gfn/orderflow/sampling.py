@@ -47,17 +47,28 @@ def draw_order_posterior(
     -------
     Posterior
         ``num_samples`` independent draws with log-weights ``log R(G) - log P(G)``; minus infinity
-        where an order came to a dead end.
+        where an order came to a dead end. Its ``metadata["float32_error"]`` is the largest
+        difference, in nats, between the log weight of an order as the device added it up, which is
+        what the network saw, and as the host did, which is what counts.
     """
+    on_device: list[jax.Array] = []  # log masses, float32 [T, B] of each batch
 
     def sample(key: jax.Array) -> Walked:
         drawn = sample_orders(
             flow.space, flow.settings, flow.params, key, batch_size=SAMPLING_BATCH
         )
+        on_device.append(drawn.log_mass)
         return drawn.variable, drawn.log_forward
 
     orders, log_forward = orders_in_batches(sample, num_samples, jax.random.key(seed))
-    return posterior_of_orders(flow, scores, orders, log_forward, seed=seed)
+    posterior = posterior_of_orders(flow, scores, orders, log_forward, seed=seed)
+    whole = np.isfinite(posterior.log_weights)
+    # The device's are relative to the sum over all parent sets of each variable.
+    mass = np.concatenate([np.asarray(batch, float).sum(axis=0) for batch in on_device])
+    mass = mass[:num_samples][whole] + flow.sums.log_sums[:, -1].sum()
+    difference = mass - (posterior.log_weights + log_forward)[whole]
+    posterior.metadata["float32_error"] = float(np.abs(difference).max(initial=0.0))
+    return posterior
 
 
 def orders_in_batches(

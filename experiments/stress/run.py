@@ -1,6 +1,8 @@
 """Kill, starve and confuse runs, and see whether they end as those that nobody disturbed.
 
-    .venv/bin/python -m experiments.stress.run [--only kills faults] [--repetitions 50]
+Also: what devices, memory and float32 do to a run.
+
+    .venv/bin/python -m experiments.stress.run [--only STUDY ...] [--repetitions 50]
 
 Results go to results.jsonl, from which the tables of the README are made.
 """
@@ -14,12 +16,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from experiments.records import Row, fill, markdown, provenance, put, read
+from experiments.stress import devices, memory, precision
 from experiments.stress.faults import CASES, Setting, suffer
 from experiments.stress.kill import LOOK, MOMENTS, Undisturbed, kill_once
 from experiments.stress.runs import FLOWS, finish, make_table, newest_file, outcome, start
 
 FOLDER = Path(__file__).parent
-STUDIES = ("kills", "faults")
+STUDIES = ("kills", "faults", "devices", "memory", "precision")
 KEY = ("study", "case")
 
 
@@ -78,6 +81,19 @@ def measure_faults(results: Path, work: Path) -> None:
         put(results, row, key=KEY)
 
 
+def measure_rest(results: Path, study: str) -> None:
+    """Write the rows of a study that disturbs nothing."""
+    if study == "devices":
+        rows = (row for flow in devices.FLOWS for row in devices.measure(flow))
+    elif study == "memory":
+        rows = (memory.measure(case) for case in memory.CASES)
+    else:
+        rows = (precision.measure(*case) for case in precision.CASES)
+    for row in rows:
+        print(row, flush=True)
+        put(results, row, key=KEY)
+
+
 def _count(rows: list[Row], name: str) -> int:
     return sum(bool(row[name]) for row in rows)
 
@@ -108,7 +124,38 @@ def tables_of(rows: list[Row]) -> dict[str, str]:
     }
     groups.append({"flow": "all", "moment": "", **total})
     faults = [row for row in rows if row["study"] == "faults"]
+    others = {
+        name: [row for row in rows if row["study"] == name]
+        for name in ("devices", "memory", "precision")
+    }
     return {
+        "devices": markdown(
+            others["devices"],
+            {
+                "flow": "flow",
+                "devices": "devices",
+                "updates": "updates",
+                "updates a second": "updates_per_second",
+                "difference of the loss, first chunk": "first_loss_difference",
+                "last chunk": "last_loss_difference",
+                "largest difference of an edge marginal": "marginal_difference",
+                "ESS / N": "efficiency",
+            },
+        ),
+        "memory": markdown(
+            others["memory"],
+            {"what": "case", "largest resident memory, GiB": "gib", "seconds": "seconds"},
+        ),
+        "precision": markdown(
+            others["precision"],
+            {
+                "flow": "flow",
+                "variables": "variables",
+                "rows": "rows",
+                "best graph over the empty one, nats": "gain_over_no_edges",
+                "largest difference, nats": "float32_error",
+            },
+        ),
         "kills": markdown(groups, {name: name for name in groups[0]}),
         "faults": markdown(
             faults,
@@ -139,6 +186,9 @@ def main() -> None:
             measure_kills(results, args.repetitions, Path(work))
         if "faults" in args.only:
             measure_faults(results, Path(work))
+    for study in ("devices", "memory", "precision"):
+        if study in args.only:
+            measure_rest(results, study)
     for name, text in tables_of(read(results)).items():
         fill(FOLDER / "README.md", name, text)
 

@@ -116,7 +116,7 @@ def test_the_highest_score_met_in_training_is_that_of_a_graph(small, gaussian_sc
 def test_a_run_ends_cooled_down_when_its_time_is_up(small, gaussian_scores, monkeypatch):
     seconds, rates = [0.0], []
 
-    def slow_train(problem, gains_function, settings, state, learning_rates):
+    def slow_train(problem, gains_function, settings, state, learning_rates, **_):
         seconds[0] += 1.0
         rates.extend(np.asarray(learning_rates))
         return state, jnp.zeros(len(learning_rates))
