@@ -10,7 +10,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dag_gfn import datasets, design, diagnostics, features, graphs, metrics, plots, scores
+    from dag_gfn import (
+        datasets,
+        design,
+        diagnostics,
+        features,
+        graphs,
+        metrics,
+        plots,
+        report,
+        scores,
+    )
     from dag_gfn.calibration import Calibration, calibrate
     from dag_gfn.comparison import Comparison, compare
     from dag_gfn.estimators import (
@@ -56,10 +66,21 @@ __all__ = [
     "local_scores",
     "metrics",
     "plots",
+    "report",
     "scores",
 ]
 
-_MODULES = {"datasets", "design", "diagnostics", "features", "graphs", "metrics", "plots", "scores"}
+_MODULES = {
+    "datasets",
+    "design",
+    "diagnostics",
+    "features",
+    "graphs",
+    "metrics",
+    "plots",
+    "report",
+    "scores",
+}
 _HOMES = {
     "BootstrapGES": "estimators",
     "BootstrapPC": "estimators",

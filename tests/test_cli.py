@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import pytest
 import dag_gfn as dg
 from dag_gfn import scores
 from dag_gfn.cli import build_parser, fit, main
+from dag_gfn.cli.command import command_of
 from dag_gfn.cli.inputs import read_request, split_edge
 from dag_gfn.cli.messages import in_command_words
 from dag_gfn.cli.outputs import FILES
@@ -142,8 +145,33 @@ def test_the_summary_is_enough_to_repeat_and_to_judge(finished):
     assert summary["ess"] == pytest.approx(posterior.ess)
     assert summary["log_evidence"] == pytest.approx(posterior.log_evidence)
     assert summary["versions"]["dag_gfn"] == dg.__version__
+    assert summary["command"].startswith("dag-gfn fit /")
+    assert [column["name"] for column in summary["columns"]] == ["a", "b", "c"]
     history = pd.read_csv(output / "history.csv")
     assert history["update"].iloc[-1] <= 250
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "table.csv --seed 3",
+        "'a table.csv' --score bde --prior-param beta=0.1 --score-param equivalent_sample_size=1e-3"
+        " --edge-probability 'a=b:c d=0.30000000000000004' --seed 4294967295",
+        "--dataset sachs --all-conditions --imperfect --log --standardize --columns Raf Mek PKA"
+        " --require Raf:Mek --forbid Mek:PKA --tier Raf Mek --tier PKA --max-parents 2 --seed 0",
+        "t.csv --drop x y --interventions-column set --conditions-column dose --output 'my run'"
+        " --samples 7 --updates 9 --seed 1",
+    ],
+)
+def test_the_command_that_is_kept_parses_to_the_same(asked):
+    parser = argparse.ArgumentParser()
+    fit.add_parser(parser.add_subparsers())
+    args = parser.parse_args(["fit", *shlex.split(asked)])
+    fit_parser = next(iter(parser._subparsers._group_actions[0].choices.values()))
+    program, *arguments = shlex.split(command_of(args, fit_parser))
+    assert program == "dag-gfn"
+    again, expected = vars(parser.parse_args(arguments)), vars(args)
+    assert {**again, "run": None} == {**expected, "run": None}
 
 
 def test_a_quiet_run_on_parquet_that_overwrites(finished, tmp_path, environment):

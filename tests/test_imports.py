@@ -59,6 +59,7 @@ ARROWS = {
 }
 ARROWS["calibration"] = ARROWS["estimators"] | {"estimators"}
 ARROWS["comparison"] = ARROWS["estimators"] | {"estimators", "metrics"}
+ARROWS["report"] = {"diagnostics", "plots", "posterior", "tables"}
 ARROWS["cli"] = set(ARROWS)
 ARROWS["__main__"] = {"cli"}
 

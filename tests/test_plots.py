@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
 from dag_gfn import plots
 from dag_gfn.plots import graph as graph_module
@@ -31,6 +32,14 @@ def random_posterior(num_variables, seed, edges_per_node=1.3, names=None):
     draws = draws[:, order][:, :, order].astype(np.int8)
     names = names or [f"variable {i}" for i in range(num_variables)]
     return Posterior(draws, rng.normal(0, 0.5, 200), names)
+
+
+def test_a_dollar_sign_in_a_name_is_no_formula():
+    names = ["price in $", "$x_$", "$\\frac{"]
+    posterior = random_posterior(3, 0, names=names)
+    for picture in (plots.edge_marginals(posterior), plots.posterior_graph(posterior)):
+        picture.figure.canvas.draw()
+        assert set(names) <= {text.get_text() for text in picture.findobj(Text)}
 
 
 # --- the layout, against what it promises ------------------------------------------------------

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 
 import dag_gfn
-from dag_gfn.cli import calibrate, compare, effects, fit
+from dag_gfn.cli import calibrate, compare, effects, fit, report
+from dag_gfn.cli.log import Log
 from dag_gfn.cli.messages import Refusal
 
 __all__ = ["build_parser", "main"]
@@ -18,7 +19,15 @@ _EPILOG = """\
 example:
   dag-gfn fit --dataset sachs --log --standardize --output sachs_run
 
-"dag-gfn fit --help" explains every option."""
+"dag-gfn fit --help" explains every option.
+
+exit codes:
+  0    all went well
+  1    a table, an option or a folder was refused, in one sentence on the standard error stream
+  2    the options cannot be understood
+  130  interrupted by Ctrl-C
+  143  ended by SIGTERM
+A fit that is interrupted or ended is kept, and goes on with "dag-gfn fit --resume FOLDER"."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -34,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     fit.add_parser(commands)
     effects.add_parser(commands)
+    report.add_parser(commands)
     compare.add_parser(commands)
     calibrate.add_parser(commands)
     return parser
@@ -72,6 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.run(args)
     except Refusal as refusal:
         print(f"dag-gfn: {refusal}", file=sys.stderr)
+        Log(args).event("refused", {"text": str(refusal)})
         return 1
     except BrokenPipeError:
         # Whoever read the output has seen enough; what is left in the buffer goes nowhere.

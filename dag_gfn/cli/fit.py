@@ -7,10 +7,12 @@ import platform
 import secrets
 import sys
 import time
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dag_gfn.cli.command import command_of
 from dag_gfn.cli.log import Log, add_log_options
 from dag_gfn.cli.messages import in_command_words, plain_warnings, refusing
 
@@ -289,7 +291,11 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
             log.event("started", _beginning(args, request, folder))
             started = time.monotonic()
             estimator = _fit(args, request, checkpoints, log)
-            summary = _summary(args, request, estimator, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            summary = {
+                "command": command_of(args, parser),
+                **_summary(args, request, estimator, seconds),
+            }
             write_results(
                 folder,
                 estimator.posterior_,
@@ -369,6 +375,7 @@ def _summary(
 ) -> dict[str, Any]:
     """Collect what it takes to repeat the run, and what it takes to judge it."""
     from dag_gfn.diagnostics import assess
+    from dag_gfn.report import describe_columns
 
     posterior = estimator.posterior_
     trust = assess(posterior)
@@ -378,6 +385,7 @@ def _summary(
         "table": request.label,
         "rows": len(request.table),
         "variables": list(posterior.names),
+        "columns": describe_columns(request.table, interventions, categories=args.score == "bde"),
         "log": args.log,
         "rows_with_intervention": sum(target is not None for target in interventions or []),
         "imperfect_interventions": request.constraints["conditions"] is not None,
@@ -400,6 +408,7 @@ def _summary(
         "log_evidence_standard_error": posterior.log_evidence_standard_error,
         "trust": {"level": trust.level, "sentences": trust.sentences},
         "fit_seconds": round(seconds, 1),
+        "finished": date.today().isoformat(),
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("dag_gfn", "jax", "dm-haiku", "numpy", "pandas")},

@@ -163,6 +163,6 @@ def effect_density(
     ax.set_ylim(-0.1 * top, 1.08 * top)
     ax.set_yticks([])
     ax.spines[["left", "right", "top"]].set_visible(False)
-    ax.set_title(f"{cause} → {effect}", fontsize=11)
+    ax.set_title(f"{cause} → {effect}", fontsize=11, parse_math=False)
     ax.set_xlabel(f"{effects.quantity}\n(bar: {100 * level:g} % interval, dot: mean)", fontsize=9)
     return ax

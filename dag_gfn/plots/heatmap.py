@@ -98,8 +98,9 @@ def named_cells(
     shown = np.ma.masked_where(np.eye(num_variables, dtype=bool), matrix)
     image = ax.imshow(shown, aspect="equal", **look)
     ax.set_facecolor("#D9D9D9")
-    ax.set_xticks(range(num_variables), names, fontsize=font)
-    ax.set_yticks(range(num_variables), names, fontsize=font)
+    # A dollar sign in a name is no formula.
+    ax.set_xticks(range(num_variables), names, fontsize=font, parse_math=False)
+    ax.set_yticks(range(num_variables), names, fontsize=font, parse_math=False)
     if max(map(len, names)) > 2:
         ax.tick_params(axis="x", labelrotation=90)
     ax.set_xticks(np.arange(num_variables - 1) + 0.5, minor=True)
