@@ -161,15 +161,15 @@ def categorical_codes(
 
     The states of a column are the categories of its dtype, observed or not, else the sorted
     observed values. A categorical dtype declares what the column may hold, so a column that has one
-    may be constant, equal another, or have as many states as there are rows.
+    may be constant, equal another, or have as many states as there are rows. Numbers that are whole
+    may be of a floating-point dtype, as discretisers and pandas (where one is missing) make them.
 
     Parameters
     ----------
     frame : DataFrame [n, d]
         As returned by `as_frame`.
     allow_missing : bool, default False
-        Whether values may be missing; the checks are then of those that are there, and whole
-        numbers may be of a floating-point dtype, as pandas makes them where one is missing.
+        Whether values may be missing; the checks are then of those that are there.
 
     Returns
     -------
@@ -181,8 +181,8 @@ def categorical_codes(
     Raises
     ------
     ValueError
-        If a column has missing values (or nothing else, if some may be missing), is of a
-        floating-point or date dtype, has more than 100 states, or (without a categorical dtype) is
+        If a column has missing values (or nothing else, if some may be missing), holds fractions or
+        dates, has more than 100 states, or (without a categorical dtype) is
         constant, equals another column or has a different value in every row. The message names it.
 
     Examples
@@ -199,9 +199,7 @@ def categorical_codes(
         present = _present_rows(frame[name], name, allow_missing)
         column = frame[name].iloc[present]
         if not declared[j]:
-            if len(present) < len(frame):
-                column = _as_whole_numbers(column)
-            column = _as_categories(column, name)
+            column = _as_categories(_as_whole_numbers(column), name)
         categories = column.cat.categories.tolist()
         if len(categories) > _MAX_STATES:
             raise ValueError(
@@ -420,7 +418,7 @@ def _as_categories(column: pd.Series, name: str) -> pd.Series:
     kinds = {type(value) for value in column} if types.is_object_dtype(column.dtype) else set()
     if types.is_float_dtype(column.dtype) or any(issubclass(kind, float) for kind in kinds):
         raise ValueError(
-            f"column {name!r} holds floating-point numbers, not categories; discretise it, use "
+            f"column {name!r} holds floating-point numbers that are not whole; discretise it, use "
             '.astype("category") if its values are codes, or use score="bge" for measurements.'
         )
     if types.is_datetime64_any_dtype(column.dtype) or types.is_timedelta64_dtype(column.dtype):
@@ -445,7 +443,10 @@ def _as_categories(column: pd.Series, name: str) -> pd.Series:
 
 def _as_whole_numbers(column: pd.Series) -> pd.Series:
     """Return floating-point numbers as integers if they are whole, else the column as it is."""
-    if not types.is_float_dtype(column.dtype):
+    is_float = types.is_float_dtype(column.dtype) or (
+        types.is_object_dtype(column.dtype) and all(isinstance(one, float) for one in column)
+    )
+    if not is_float:
         return column
     values = column.to_numpy(np.float64)
     whole = (values == np.round(values)) & (np.abs(values) < 2**53)

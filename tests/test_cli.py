@@ -296,8 +296,8 @@ BAD_TABLES = {
     "floats to BDe": (
         csv(),
         ["--score", "bde"],
-        "column 'a' holds floating-point numbers, not categories; discretise it, write it without "
-        "decimal points if its values are codes, or use --score bge",
+        "column 'a' holds floating-point numbers that are not whole; discretise it, or use --score "
+        "bge for measurements.",
     ),
     "unknown target": (
         csv(set=np.where(ROWS == 5, "z", "")),

@@ -151,6 +151,10 @@ def test_codes_and_states(words: pd.DataFrame) -> None:
     words = words.assign(d=[True, False, True, True, False, True])
     codes, states = categorical_codes(as_frame(words))
     assert codes.dtype == np.int32
+    floats = words["b"].astype(float)
+    for whole in (words.assign(b=floats), words.assign(b=floats.astype(object))):
+        again, same = categorical_codes(as_frame(whole))
+        assert (again == codes).all() and same == states
     assert states == [["x", "y"], [0, 1, 2], ["lo", "mid", "hi"], [False, True]]
     for j, name in enumerate(words):
         decoded = [states[j][code] for code in codes[:, j]]
@@ -161,9 +165,9 @@ def test_codes_and_states(words: pd.DataFrame) -> None:
     ("column", "error", "message"),
     [
         (["u", None] * 3, ValueError, "'b' has 3 missing value"),
-        ([0.5, 1.5] * 3, ValueError, "'b' holds floating-point numbers, .*discretise.*bge"),
-        ([0.0, 1.0] * 3, ValueError, "'b' holds floating-point numbers"),
-        (pd.Series([0.0, 1.0] * 3, dtype=object), ValueError, "'b' holds floating-point numbers"),
+        ([0.5, 1.5] * 3, ValueError, "'b' holds floating-point numbers .*discretise.*bge"),
+        ([1e300, 1.0] * 3, ValueError, "'b' holds floating-point numbers"),
+        (pd.Series([0.5, 1.0] * 3, dtype=object), ValueError, "'b' holds floating-point numbers"),
         (pd.Series([0, "one"] * 3, dtype=object), ValueError, "'b' mixes int and str"),
         (pd.date_range("2000", periods=6), ValueError, "'b' holds dates"),
         (["same"] * 6, ValueError, "'b' is constant \\('same'\\)"),

@@ -25,7 +25,7 @@ _WORDS = {
     "Train longer,": "Train longer (--updates),",
     "or .astype(float)": "or write them with a decimal point",
     "with MultipleImputation": "with dag_gfn.MultipleImputation in Python",
-    'use .astype("category")': "write it without decimal points",
+    ' use .astype("category") if its values are codes,': "",
 }
 
 

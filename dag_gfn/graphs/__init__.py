@@ -18,6 +18,7 @@ from dag_gfn.graphs.algebra import (
     v_structures,
 )
 from dag_gfn.graphs.conversion import from_networkx, from_pgmpy, to_networkx, to_pgmpy
+from dag_gfn.graphs.dot import to_dot
 from dag_gfn.graphs.enumeration import all_dags
 from dag_gfn.graphs.equivalence import cpdag
 from dag_gfn.graphs.patterns import consistent_extension, num_members, random_member
@@ -37,6 +38,7 @@ __all__ = [
     "num_members",
     "random_member",
     "skeleton",
+    "to_dot",
     "to_networkx",
     "to_pgmpy",
     "topological_layers",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # Entries that the tables of one variable may have together, 800 MB of float64.
 _MAX_ENTRIES = 10**8
+_BIF_WORD = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class ConditionalTables(NamedTuple):
@@ -204,6 +206,43 @@ class CategoricalParameters:
             )
         model.check_model()
         return model
+
+    def to_bif(self, i: int) -> str:
+        """Write draw ``i`` in the Bayesian interchange format, which many programs read.
+
+        Parameters
+        ----------
+        i : int
+
+        Returns
+        -------
+        str
+            The contents of a ``.bif`` file.
+
+        Raises
+        ------
+        ValueError
+            If a name or a state has signs that words of that format do not have.
+
+        Examples
+        --------
+        >>> import dag_gfn as dg
+        >>> table = dg.datasets.simulate_categorical(2, 50, random_state=0).table
+        >>> posterior = dg.ExactPosterior(score="bde").fit(table).posterior_
+        >>> text = posterior.sample_parameters(1, random_state=0).to_bif(0)
+        >>> text.splitlines()[2].startswith("variable")
+        True
+        """
+        from pgmpy.readwrite import BIFWriter
+
+        for name, states in zip(self.names, self.states, strict=True):
+            for what, word in (("name", name), *((f"state of {name!r}", one) for one in states)):
+                if not _BIF_WORD.fullmatch(str(word)):
+                    raise ValueError(
+                        f"{what} {word!r} cannot stand in a BIF file, whose words have letters, "
+                        "digits, _ and - alone; rename it in the table."
+                    )
+        return str(BIFWriter(self.to_pgmpy(i)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from scipy.special import logsumexp
 
 from dag_gfn import graphs
 from dag_gfn.posterior.distinct import distinct_graphs, in_chunks, weighted_sum
+from dag_gfn.posterior.exports import pairs_frame, to_arviz
 from dag_gfn.posterior.importance import (
     effective_sample_size,
     log_mean_weight,
@@ -610,6 +611,29 @@ class Posterior(ParametricPosterior):
 
     # --- other libraries and files -------------------------------------------------------------
 
+    def to_frame(self) -> pd.DataFrame:
+        """List every ordered pair of variables with its probabilities, the most probable first.
+
+        A table for ``to_csv``, ``to_parquet`` or another program.
+
+        Returns
+        -------
+        DataFrame [d (d - 1), 5]
+            ``cause``, ``effect``; ``edge``, the probability that the one causes the other directly,
+            and ``edge_standard_error``, its Monte Carlo error; ``path``, the probability that it
+            does so at all.
+
+        Examples
+        --------
+        >>> Posterior([[[0, 1], [0, 0]]], [0.0], ["rain", "wet"]).to_frame()["effect"].tolist()
+        ['wet', 'rain']
+        """
+        return pairs_frame(
+            edge=self.edge_marginals(),
+            edge_standard_error=self.edge_marginals_standard_error(),
+            path=self.path_marginals(),
+        )
+
     def to_networkx(self, i: int) -> nx.DiGraph:
         """Convert draw ``i`` to a networkx.DiGraph with the variables' names."""
         return graphs.to_networkx(self.adjacency[i], self.names)
@@ -641,24 +665,11 @@ class Posterior(ParametricPosterior):
             ``posterior.edge`` int8 [chain, draw, cause, effect]; ``weighted_draws.edge``, and
             ``weighted_draws.log_weight`` float64 [chain, draw].
         """
-        import arviz_base  # takes a second to import
-
-        equal = np.ptp(self.weights) == 0
-        draws = (
-            self.adjacency if equal else self.sample(num_draws or self.num_samples, random_state)
-        )
-        return arviz_base.from_dict(
-            {
-                "posterior": {"edge": draws[None]},
-                "weighted_draws": {
-                    "edge": self.adjacency[None],
-                    "log_weight": self.log_weights[None],
-                },
-            },
-            check_conventions=False,  # one chain is what there is
-            coords={"cause": list(self.names), "effect": list(self.names)},
-            dims={"edge": ["cause", "effect"]},
-            attrs={"/": {"method": self.method}},
+        draws = self.adjacency
+        if np.ptp(self.weights) > 0:
+            draws = self.sample(num_draws or self.num_samples, random_state)
+        return to_arviz(
+            draws, self.adjacency, self.log_weights, names=self.names, method=self.method
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any, TypeAlias
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 
@@ -19,7 +20,7 @@ __all__ = [
     "matrix_places",
 ]
 
-EdgeSet: TypeAlias = Iterable[tuple[str | int, str | int]] | np.ndarray | pd.DataFrame
+EdgeSet: TypeAlias = Iterable[tuple[str | int, str | int]] | np.ndarray | pd.DataFrame | nx.DiGraph
 
 
 def column_index(column: str | int, names: Sequence[str], what: str = "column") -> int:
@@ -64,9 +65,9 @@ def edge_mask(edges: EdgeSet | None, names: Sequence[str], what: str) -> np.ndar
 
     Parameters
     ----------
-    edges : iterable of (cause, effect), array or DataFrame of bool [d, d], or None
+    edges : iterable of (cause, effect), array or DataFrame of bool [d, d], networkx.DiGraph or None
         Pairs of names or positions; or a matrix in which row causes column, matched by name when it
-        is a DataFrame.
+        is a DataFrame; or a graph of networkx or pgmpy, whose nodes are columns.
     names : sequence of str
     what : str
         What the edges are called in errors, such as "required".
@@ -90,6 +91,8 @@ def edge_mask(edges: EdgeSet | None, names: Sequence[str], what: str) -> np.ndar
     mask = np.zeros((num_variables, num_variables), dtype=bool)
     if edges is None:
         return mask
+    if isinstance(edges, nx.Graph):
+        edges = _pairs_of(edges, what)
     if isinstance(edges, pd.DataFrame):
         mask[matrix_places(edges, names, what)] = _as_bool(edges.to_numpy(), what)
     elif (
@@ -232,6 +235,16 @@ def intervention_targets(
 def is_missing(label: Any) -> bool:
     """Return whether a label of a row stands for none: None, "", NaN or NA."""
     return label is None or label is pd.NA or bool(label == "") or bool(label != label)
+
+
+def _pairs_of(graph: nx.Graph, what: str) -> list[tuple[Any, Any]]:
+    """Return the edges of a graph, which says which end is the cause."""
+    if not graph.is_directed():
+        raise TypeError(
+            f"the graph of {what} edges has no directions; give a networkx.DiGraph, or pairs of a "
+            "cause and an effect."
+        )
+    return list(graph.edges())
 
 
 def _mask_of_pairs(edges: EdgeSet, names: Sequence[str], what: str) -> np.ndarray:

@@ -41,5 +41,6 @@ def measure(flow: str, num_variables: int, num_rows: int) -> Row:
         "rows": num_rows,
         "gain_over_no_edges": best - empty,
         "float32_error": posterior.metadata["float32_error"],
+        "efficiency": posterior.ess / len(posterior),
         "seconds": time.monotonic() - begin,
     }

@@ -154,6 +154,7 @@ def tables_of(rows: list[Row]) -> dict[str, str]:
                 "rows": "rows",
                 "best graph over the empty one, nats": "gain_over_no_edges",
                 "largest difference, nats": "float32_error",
+                "ESS / N": "efficiency",
             },
         ),
         "kills": markdown(groups, {name: name for name in groups[0]}),
