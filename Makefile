@@ -14,7 +14,7 @@ PYTHON ?= $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& echo $$python && break; done)
 
-.PHONY: help install demo test lint format benchmark stress clean
+.PHONY: help install demo test lint format docs benchmark stress clean
 .DELETE_ON_ERROR:
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make test        lint, type check and test"
 	@echo "make lint        lint and type check only"
 	@echo "make format      format the code and sort its imports"
+	@echo "make docs        build the documentation into docs/_build/html"
 	@echo "make benchmark   measure accuracy and speed, and write the table of results"
 	@echo "make stress      try a hundred times as much bad input as the tests do, drawn anew: hours"
 	@echo "make install     make the virtual environment $(VENV) and install the package into it"
@@ -51,6 +52,9 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+docs: $(STAMP)
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
 benchmark: $(STAMP)
 	$(BENCHMARK_COMMAND)
 
@@ -58,5 +62,5 @@ stress: $(STAMP)
 	DAG_GFN_STRESS=1 $(BIN)/python -m pytest --numprocesses 2 tests/properties
 
 clean:
-	rm -rf $(DEMO) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(DEMO) build dist docs/_build docs/experiments docs/notebooks *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find dag_gfn tests experiments notebooks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -62,7 +62,7 @@ def draw_dags(
     sums : SubsetSums
         Of these scores.
     num_samples : int
-        S.
+        Number S of graphs.
     random_state : int or numpy.random.Generator, optional
         Same seed, same graphs.
     progress : bool

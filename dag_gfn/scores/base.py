@@ -35,7 +35,7 @@ MAX_TABLE_ENTRIES = 25_000_000
 
 
 class LocalScores:
-    """Local scores log p(column j | columns Pa_j) + log f(|Pa_j|) + log-odds of one table.
+    """Local scores ``log p(column j | columns Pa_j) + log f(|Pa_j|) + log-odds`` of one table.
 
     The last term is the sum of the prior log-odds of the edges from Pa_j, zero unless some are
     given. The log joint score of a DAG is the sum of its local scores, up to the constant of the
@@ -60,9 +60,9 @@ class LocalScores:
     ----------
     names : tuple of str [d]
     num_variables : int
-        d.
+        Number d of columns.
     num_rows : int
-        n.
+        Number n of rows.
     max_parents : int
         Largest number of parents of a node, d - 1 when there is no limit.
     required, forbidden : ndarray of bool [d, d]
@@ -504,7 +504,7 @@ def local_scores(
     ----------
     .. [1] G. F. Cooper and C. Yoo. "Causal discovery from a mixture of experimental and
        observational data." UAI 1999.
-    .. [2] J. Tian and J. Pearl. "Causal discovery from changes." UAI 2001.
+    .. [2] Jin Tian and Judea Pearl. "Causal discovery from changes." UAI 2001.
     .. [3] D. Eaton and K. Murphy. "Exact Bayesian structure learning from uncertain interventions."
        AISTATS 2007.
 

@@ -44,7 +44,7 @@ class BDe:
     ----------
     .. [1] D. Heckerman, D. Geiger and D. M. Chickering. "Learning Bayesian networks: the
        combination of knowledge and statistical data." Machine Learning 20, 1995.
-    .. [2] W. Buntine. "Theory refinement on Bayesian networks." UAI 1991.
+    .. [2] Wray Buntine. "Theory refinement on Bayesian networks." UAI 1991.
 
     Examples
     --------

@@ -76,9 +76,9 @@ class LocalLikelihood(ABC):
     def device_gains(
         self, log_prior: np.ndarray, forbidden: np.ndarray, max_parents: int
     ) -> tuple[Callable, Any] | None:
-        """Return `(function, arrays)` that computes gains without a table, or None.
+        """Return ``(function, arrays)`` that computes gains without a table, or None.
 
-        The log-odds of single edges, if any, are added by `dag_gfn.scores.LocalScores.gains`.
+        The log-odds of single edges, if any, are added by `dag_gfn.LocalScores.gains`.
 
         Parameters
         ----------
@@ -89,13 +89,13 @@ class LocalLikelihood(ABC):
 
         See Also
         --------
-        dag_gfn.scores.LocalScores.gains : What `function` and `arrays` are.
+        dag_gfn.LocalScores.gains : What `function` and `arrays` are.
         """
         return None
 
 
 class Score(Protocol):
-    """What `dag_gfn.scores.local_scores` needs of a score."""
+    """What `dag_gfn.local_scores` needs of a score."""
 
     def prepare(self, frame: pd.DataFrame, targets: np.ndarray) -> LocalLikelihood:
         """Check the table and condense it.

@@ -1,8 +1,8 @@
 """Priors over DAGs that are products of one factor per node.
 
-Each factor depends on the number of parents alone: p(G) is proportional to the product of f(|Pa_j|)
-over the nodes j. A node of a table with d columns has d - 1 possible parents, never d, and every
-prior here counts them so. Constants that are the same for every DAG do not matter.
+Each factor depends on the number of parents alone: p(G) is proportional to the product of
+``f(|Pa_j|)`` over the nodes j. A node of a table with d columns has d - 1 possible parents, never
+d, and every prior here counts them so. Constants that are the same for every DAG do not matter.
 
 A prior of your own is any object with ``log_prior(num_parents, num_variables)``.
 """
@@ -19,7 +19,7 @@ __all__ = ["PRIORS", "EdgePrior", "ErdosRenyiPrior", "FairPrior", "Prior", "Unif
 
 
 class Prior(Protocol):
-    """What `dag_gfn.scores.local_scores` needs of a prior."""
+    """What `dag_gfn.local_scores` needs of a prior."""
 
     def log_prior(self, num_parents: np.ndarray, num_variables: int) -> np.ndarray:
         """Return the log-prior of a node with so many parents, float64 [...]."""
