@@ -50,7 +50,7 @@ def environment(tmp_path_factory) -> dict[str, str]:
     cache = tmp_path_factory.mktemp("compiled")
     return os.environ | {
         "JAX_COMPILATION_CACHE_DIR": str(cache),
-        "JAX_PERSISTENT_COMPILATION_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
 
 

@@ -62,7 +62,7 @@ def check_log(log: str, seed: int, folder: Path) -> None:
 def test_after_a_sigterm_the_results_are_those_of_a_run_that_was_never_stopped(tmp_path):
     environment = os.environ | {
         "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled"),
-        "JAX_PERSISTENT_COMPILATION_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }
     table = tmp_path / "table.csv"

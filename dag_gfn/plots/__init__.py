@@ -8,6 +8,7 @@ from dag_gfn.plots.curves import training_curve, weights
 from dag_gfn.plots.effects import causal_effects, effect_density
 from dag_gfn.plots.graph import posterior_graph
 from dag_gfn.plots.heatmap import edge_marginals
+from dag_gfn.plots.style import save
 from dag_gfn.plots.traces import traces
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "places",
     "posterior_graph",
     "reliability",
+    "save",
     "traces",
     "training_curve",
     "weights",
