@@ -565,6 +565,9 @@ def test_representations_say_what_matters(weighted, exact):
     assert "ESS: 3.3" in text
     assert "k-hat: inf" in text
     assert "exact" in repr(exact)
+    chains = Posterior([EMPTY] * 9, np.zeros(9), ["a", "b", "c"])
+    chains.metadata |= {"rhat": 1.14, "ess": 2.5}
+    assert "ESS: 2.5, R-hat: 1.140" in repr(chains) and "k-hat" not in repr(chains)
     html = Posterior([EMPTY], [0.0], ["<b>", "b", "c"], method="A & B")._repr_html_()
     assert "&lt;b&gt;" in html
     assert "A &amp; B" in html

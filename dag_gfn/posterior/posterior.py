@@ -755,6 +755,12 @@ class Posterior(ParametricPosterior):
             "ESS": f"{self.ess:.1f}",
             "k-hat": f"{self.khat:.2f}",
         }
+        if "rhat" in self.metadata:  # draws of chains, which all weigh the same
+            del facts["k-hat"]
+            facts |= {
+                "ESS": f"{self.metadata['ess']:.1f}",
+                "R-hat": f"{self.metadata['rhat']:.3f}",
+            }
         if self.exact:
             facts |= {"graphs": f"{self.num_samples}, all there are", "ESS": "exact"}
             del facts["k-hat"]

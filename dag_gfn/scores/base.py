@@ -23,9 +23,9 @@ from dag_gfn.scores.constraints import (
     intervention_targets,
 )
 from dag_gfn.scores.knowledge import EdgeProbabilities, Tiers, prior_knowledge
-from dag_gfn.scores.likelihood import Indices, LocalLikelihood, Score
+from dag_gfn.scores.likelihood import Indices, LocalLikelihood, Score, one_of_each
 from dag_gfn.scores.priors import PRIORS, Prior
-from dag_gfn.scores.subsets import member_sums, num_subsets, size_offsets
+from dag_gfn.scores.subsets import member_sums, num_subsets, size_offsets, subset_masks
 from dag_gfn.tables import as_frame, standardize as standardize_frame
 
 __all__ = ["MAX_TABLE_ENTRIES", "SCORES", "LocalScores", "local_scores"]
@@ -163,7 +163,13 @@ class LocalScores:
         parent_sets = np.asarray(parent_sets, dtype=bool)
         allowed = self.allows(node, parent_sets)
         values = np.full(len(parent_sets), -np.inf)
-        values[allowed] = self.likelihood.log_marginals(node, parent_sets[allowed])
+        found = one_of_each(
+            self.likelihood.log_marginals(node, parent_sets[allowed]),
+            self.likelihood,
+            int(np.count_nonzero(allowed)),
+        )
+        self._refuse_what_is_no_score(found, node, lambda bad: parent_sets[allowed][bad])
+        values[allowed] = found
         values[allowed] += self.log_prior[np.sum(parent_sets[allowed], axis=1)]
         log_odds = self.edge_log_odds[:, node]
         if np.any(log_odds):
@@ -204,8 +210,32 @@ class LocalScores:
         if np.any(log_odds):
             log_prior += member_sums(log_odds[np.asarray(candidates, dtype=np.int64)], max_size)
             log_prior += np.sum(log_odds[np.asarray(base, dtype=np.int64)])
-        log_prior += self.likelihood.log_marginals_of_subsets(node, candidates, max_size, base)
+        found = self.likelihood.log_marginals_of_subsets(node, candidates, max_size, base)
+
+        def parents_of(bad: int) -> np.ndarray:
+            parents = np.zeros(self.num_variables, dtype=bool)
+            parents[list(base)] = True
+            parents[list(candidates)] = subset_masks(len(candidates), max_size)[bad]
+            return parents
+
+        self._refuse_what_is_no_score(found, node, parents_of)
+        log_prior += found
         return log_prior
+
+    def _refuse_what_is_no_score(
+        self, values: np.ndarray, node: int, parents_of: Callable[[int], np.ndarray]
+    ) -> None:
+        """Raise if a value is NaN or infinite; what cannot be may have minus infinity.
+
+        A NaN would pass for minus infinity in one method, and for anything in another.
+        """
+        bad = np.flatnonzero(np.isnan(values) | (values == np.inf))
+        if len(bad):
+            parents = [self.names[i] for i in np.flatnonzero(parents_of(int(bad[0])))]
+            raise ValueError(
+                f"the score gives {values[bad[0]]} for {self.names[node]!r} with the parents "
+                f"{parents}; {type(self.likelihood).__name__} must give a number of nats there."
+            )
 
     def allows(self, node: int, parent_sets: np.ndarray) -> np.ndarray:
         """Return whether the constraints allow each parent set of a node.
@@ -547,6 +577,11 @@ def local_scores(
     log_prior = np.asarray(
         prior_model.log_prior(np.arange(len(names)), len(names)), dtype=np.float64
     )
+    if log_prior.shape != (len(names),) or np.any(np.isnan(log_prior) | (log_prior == np.inf)):
+        raise ValueError(
+            f"{type(prior_model).__name__}.log_prior must give a number of nats for each of 0 to "
+            f"{len(names) - 1} parents, not {log_prior}."
+        )
     return LocalScores(
         _prepared(scorer, frame, targets, mechanisms),
         log_prior,

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from dag_gfn.scores.subsets import num_subsets, subset_masks
 
@@ -70,7 +71,9 @@ class LocalLikelihood(ABC):
             parent_sets = np.zeros((len(chunk), self.num_variables), dtype=bool)
             parent_sets[:, list(candidates)] = chunk
             parent_sets[:, list(base)] = True
-            values[start : start + _CHUNK] = self.log_marginals(node, parent_sets)
+            values[start : start + _CHUNK] = one_of_each(
+                self.log_marginals(node, parent_sets), self, len(chunk)
+            )
         return values
 
     def device_gains(
@@ -92,6 +95,23 @@ class LocalLikelihood(ABC):
         dag_gfn.LocalScores.gains : What `function` and `arrays` are.
         """
         return None
+
+
+def one_of_each(values: ArrayLike, likelihood: LocalLikelihood, num_sets: int) -> np.ndarray:
+    """Return what a likelihood gives for some parent sets as float64 [K].
+
+    Raises
+    ------
+    ValueError
+        If these are not K numbers, which numpy might stretch to fit.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.shape != (num_sets,):
+        raise ValueError(
+            f"{type(likelihood).__name__}.log_marginals gives an array of shape {values.shape} for "
+            f"{num_sets} parent sets; it must be ({num_sets},), a number for each."
+        )
+    return values
 
 
 class Score(Protocol):

@@ -257,3 +257,62 @@ def test_too_many_parent_sets_say_what_to_do() -> None:
         scores.table()
     assert local_scores(rng.normal(size=(30, 40)), max_parents=4).has_table
     assert not local_scores(rng.normal(size=(30, 40)), max_parents=5).has_table
+
+
+class Given(LocalLikelihood):
+    """A likelihood that gives whatever it was given."""
+
+    num_variables = 3
+
+    def __init__(self, value) -> None:
+        self.value = value
+
+    def prepare(self, frame: pd.DataFrame, targets: np.ndarray) -> Given:
+        return self
+
+    def log_marginals(self, node: int, parent_sets: np.ndarray) -> np.ndarray:
+        return self.value(parent_sets)
+
+
+def nan_at_two(parent_sets: np.ndarray) -> np.ndarray:
+    return np.where(parent_sets.sum(axis=1) == 2, np.nan, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (nan_at_two, r"gives nan for 'a' with the parents \['b', 'c'\]; Given must give a number"),
+        (lambda sets: np.where(sets[:, 2], np.inf, 0.0), r"gives inf for 'a' with .* \['c'\]"),
+        (lambda sets: np.zeros(1), r"Given.log_marginals gives an array of shape \(1,\) for 4"),
+        (lambda sets: np.zeros((len(sets), 1)), r"of shape \(4, 1\) for 4 parent sets; it must be"),
+        (lambda sets: 0.0, r"of shape \(\) for 4 parent sets"),
+    ],
+)
+def test_what_a_score_of_ones_own_gives_is_checked(value, message: str) -> None:
+    table = np.random.default_rng(0).normal(size=(10, 3))
+    scores = local_scores(pd.DataFrame(table, columns=list("abc")), Given(value))
+    every = subset_masks(3, 3)[[0, 2, 3, 6]]  # of the first variable
+    for ask in (
+        lambda: scores.local_scores_of(0, every),
+        lambda: scores.local_scores_of_subsets(0, [1, 2], 2),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ask()
+
+
+def test_minus_infinity_is_a_score_of_what_cannot_be() -> None:
+    table = np.random.default_rng(0).normal(size=(10, 3))
+    scores = local_scores(table, Given(lambda sets: np.where(sets[:, 2], -np.inf, 0.0)))
+    assert scores.local_score(0, [2]) == -np.inf
+    assert scores.local_scores_of_subsets(0, [1, 2], 2).tolist() == [0, 0, -np.inf, -np.inf]
+
+
+@pytest.mark.parametrize("values", [0.0, [0.0, 1.0], [0.0, np.nan, 1.0], [0.0, np.inf, 1.0]])
+def test_what_a_prior_of_ones_own_gives_is_checked(values) -> None:
+    class Chosen:
+        def log_prior(self, num_parents: np.ndarray, num_variables: int) -> np.ndarray:
+            return np.asarray(values)
+
+    table = np.random.default_rng(0).normal(size=(10, 3))
+    with pytest.raises(ValueError, match="Chosen.log_prior must give a number of nats for each"):
+        local_scores(table, prior=Chosen())
