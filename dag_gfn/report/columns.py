@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from dag_gfn.posterior import Posterior
 from dag_gfn.posterior.linear_gaussian import LinearGaussianMechanisms
 
 NUM_BINS = 16
+_MANY = 10**15  # more rows than a table has
+_NUMBERS = ("minimum", "median", "maximum", "mean", "standard_deviation")
 
 
 def describe_columns(
@@ -86,6 +89,53 @@ def describe_columns(
             "histogram": np.histogram(values, NUM_BINS)[0].tolist(),
         }
     return described
+
+
+def is_description(described: Any, names: Sequence[str]) -> bool:
+    """Return whether something read from a file is what `describe_columns` gives for these columns.
+
+    Parameters
+    ----------
+    described : object
+    names : sequence of str
+
+    Examples
+    --------
+    >>> is_description([{"name": "a", "states": [["x", 2], ["y", 1]]}], ["a"])
+    True
+    >>> is_description([{"name": "a", "states": [["x", "y"]]}], ["a"])
+    False
+    """
+    if not isinstance(described, list) or len(described) != len(names):
+        return False
+    return all(
+        isinstance(about, dict)
+        and about.get("name") == label
+        and _is_count(about.get("rows_set", 0))
+        and (_has_states(about) or _has_measurements(about))
+        and ("states" in about) == ("states" in described[0])
+        for about, label in zip(described, names, strict=True)
+    )
+
+
+def _has_states(about: Mapping[str, Any]) -> bool:
+    states = about.get("states")
+    return isinstance(states, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and _is_count(pair[1]) for pair in states
+    )
+
+
+def _has_measurements(about: Mapping[str, Any]) -> bool:
+    numbers, histogram = [about.get(what) for what in _NUMBERS], about.get("histogram")
+    return (
+        all(isinstance(one, int | float) and math.isfinite(one) for one in numbers)
+        and isinstance(histogram, list)
+        and all(map(_is_count, histogram))
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and 0 <= value < _MANY
 
 
 def columns_of_posterior(posterior: Posterior) -> list[dict[str, Any]] | None:

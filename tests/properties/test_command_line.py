@@ -18,6 +18,7 @@ import dag_gfn.calibration
 import dag_gfn.cli.outputs
 import dag_gfn.comparison
 import dag_gfn.estimators
+import dag_gfn.report.pictures
 from dag_gfn.cli import main
 from dag_gfn.posterior import Posterior
 from dag_gfn.scores import local_scores
@@ -42,6 +43,7 @@ def quick_fit(self, table, **constraints):
     scores = local_scores(table, **model, **constraints)
     graph = scores.required.astype(np.int8)
     self.posterior_ = Posterior([graph] * 2, scores.log_score([graph] * 2), scores.names)
+    self.posterior_.metadata["float32_error"] = 0.0
     self.history_ = pd.DataFrame({"update": [0], "loss": [0.0]})
     return self
 
@@ -75,6 +77,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(dag_gfn.comparison, "compare", accept)
         patch.setattr(dag_gfn.calibration, "calibrate", accept)
         patch.setattr(dag_gfn.cli.outputs, "draw", lambda path, *_, **__: path.touch())
+        patch.setattr(dag_gfn.report.pictures, "_data", lambda *_: ("data:,", 1.0, 1.0))
         yield folder
 
 
@@ -150,6 +153,7 @@ RUN_OPTIONS = {
     "--overwrite": FLAG,
     "--seed": NUMBERS,
     "--quiet": FLAG,
+    "--log-json": FLAG,
     "--help": FLAG,
 }
 OPTIONS = {
@@ -159,6 +163,7 @@ OPTIONS = {
         "--samples": NUMBERS,
         "--updates": NUMBERS,
         "--checkpoint-every": NUMBERS,
+        "--devices": NUMBERS,
         "--resume": FOLDERS,
     },
     "compare": TABLE_OPTIONS
@@ -186,6 +191,13 @@ OPTIONS = {
         "--overwrite": FLAG,
         "--quiet": FLAG,
     },
+    "report": {
+        "--output": st.sampled_from(["page.html", "numbers.csv/x", "unfinished", "."]) | JUNK,
+        "--level": NUMBERS,
+        "--seed": NUMBERS,
+        "--overwrite": FLAG,
+        "--quiet": FLAG,
+    },
 }
 
 
@@ -198,7 +210,7 @@ def arguments(draw, command: str) -> list[str]:
     if command in ("fit", "compare"):
         words += draw(st.sampled_from([[file] for file in FILES]) | st.lists(JUNK, max_size=2))
         words += draw(st.sampled_from([[], ["--score", "bde"], ["--score", "bge"]]))
-    elif command == "effects":
+    elif command in ("effects", "report"):
         words += draw(st.sampled_from([["posterior.npz"]] * 3 + [["binary.npz"], ["."], []]))
         words += draw(st.sampled_from([[], ["--overwrite"]]))
     for name in names:
@@ -283,6 +295,26 @@ def test_any_request_that_is_not_finished(
     check(run(["fit", "--resume", "resumed"]))
 
 
+@given(
+    place=st.floats(0, 1, exclude_max=True),
+    letters=st.text(max_size=3) | st.sampled_from(["null", "[]", "{}", "1e999", '"x"', "-", "0"]),
+    length=st.integers(0, 30),
+)
+def test_a_report_of_any_summary(folder: Path, place: float, letters: str, length: int) -> None:
+    """The file that a report reads what was done from, of which a few letters were changed."""
+    if not (folder / "fitted").exists():
+        words = ["--tier", "a", "--tier", "b", "--require", "a:b", "--seed", "1"]
+        assert run(["fit", "numbers.csv", *words, "--output", "fitted"]).code == 0
+        (folder / "fitted" / "summary.json").rename(folder / "summary.json")
+    text = (folder / "summary.json").read_text(encoding="utf-8")
+    start = int(place * len(text))
+    changed = text[:start] + letters + text[start + length :]
+    (folder / "fitted" / "summary.json").write_text(changed, encoding="utf-8")
+    outcome = run(["report", "fitted", "--overwrite"])
+    check(outcome)
+    assert outcome.code == 0, outcome.complained
+
+
 def test_accepted_arguments_are_accepted(folder: Path) -> None:
     """What is drawn above is not refused as a whole."""
     assert run(["fit", "numbers.csv", "--output", "good"]).code == 0
@@ -290,5 +322,6 @@ def test_accepted_arguments_are_accepted(folder: Path) -> None:
     assert run(["fit", "words.csv", *words]).code == 0
     assert run(["compare", "numbers.csv", "--methods", "exact"]).code == 0
     assert run(["calibrate", "--tables", "2"]).code == 0
+    assert run(["report", "posterior.npz", "--overwrite"]).code == 0
     shown = run(["effects", "posterior.npz", "--overwrite"], "ascii")
     assert shown.code == 0 and "\\u65e5" in shown.said

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dag_gfn.report.columns import columns_of_posterior
+from dag_gfn.report.columns import columns_of_posterior, is_description
 from dag_gfn.report.findings import Findings
 from dag_gfn.report.markup import Child, Html, element, facts, join, paragraph, table
 from dag_gfn.report.wording import count, edge, listed, measured, name, percent, whole
@@ -115,9 +115,7 @@ def _edge(ends: Any) -> Html:
 def _columns(findings: Findings) -> Html | None:
     described = findings.entry("columns", default=[])
     known = columns_of_posterior(findings.posterior)
-    usable = len(described) == findings.posterior.num_variables and all(
-        isinstance(about, Mapping) and "name" in about for about in described
-    )
+    usable = is_description(described, findings.posterior.names)
     if not usable and known is None:
         return paragraph(
             "What the columns hold is not recorded: the posterior came without mechanisms, and no "

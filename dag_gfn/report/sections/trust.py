@@ -116,7 +116,8 @@ def _numbers(findings: Findings) -> list[tuple[str, str, str]]:
             (
                 "Rounding (nats)",
                 significant(float(known["float32_error"]), 1),
-                "the largest error of a log-weight by the single precision of the training.",
+                "the largest difference between a log-score as the training saw it, in single "
+                "precision, and as it counts here, in double precision.",
             )
         )
     evidence, error = posterior.log_evidence, posterior.log_evidence_standard_error
