@@ -9,6 +9,7 @@ sharing costs where there is nothing to gain.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -20,22 +21,32 @@ import numpy as np
 
 from experiments.records import Row
 
-NUMBERS = (1, 2, 4, 8)
-FLOWS = ("orders", "edges")
-_ROWS, _VARIABLES = 100, 8
-_UPDATES = {"orders": 1000, "edges": 500}
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What the study depends on."""
+
+    devices: tuple[int, ...] = (1, 2, 4, 8)  # the first is what the others are compared with
+    num_variables: int = 8
+    num_rows: int = 100
+    updates: dict[str, int] = dataclasses.field(  # by flow
+        default_factory=lambda: {"orders": 1000, "edges": 500}
+    )
+    seed: int = 0  # of the table and the fits
 
 
-def fit(flow: str, number: int) -> Row:
+def fit(flow: str, number: int, config: Config) -> Row:
     """Return what a fit on so many devices was like."""
     import dag_gfn as dg
 
-    table = dg.datasets.simulate_linear_gaussian(_VARIABLES, _ROWS, random_state=0).table
+    table = dg.datasets.simulate_linear_gaussian(
+        config.num_variables, config.num_rows, random_state=config.seed
+    ).table
     words = {
-        "num_updates": _UPDATES[flow],
+        "num_updates": config.updates[flow],
         "early_stopping": False,
         "progress": False,
-        "random_state": 0,
+        "random_state": config.seed,
         "num_devices": number,
     }
     seen: list[float] = []
@@ -59,17 +70,18 @@ def fit(flow: str, number: int) -> Row:
     }
 
 
-def measure(flow: str) -> list[Row]:
+def measure(flow: str, config: Config) -> list[Row]:
     """Fit in a process of its own on each number of devices, and compare with one device."""
     rows: list[Row] = []
     alone: Row = {}
-    for number in NUMBERS:
+    for number in config.devices:
         begin = time.monotonic()
         environment = os.environ | {
             "JAX_PLATFORMS": "cpu",
             "XLA_FLAGS": f"--xla_force_host_platform_device_count={number}",
         }
-        command = [sys.executable, "-m", "experiments.stress.devices", flow, str(number)]
+        settings = json.dumps(dataclasses.asdict(config))
+        command = [sys.executable, "-m", "experiments.stress.devices", flow, str(number), settings]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         found = json.loads(done.stdout.splitlines()[-1])
         alone = alone or found
@@ -82,7 +94,7 @@ def measure(flow: str) -> list[Row]:
                 "case": f"{flow}, {number}",
                 "flow": flow,
                 "devices": number,
-                "updates": _UPDATES[flow],
+                "updates": config.updates[flow],
                 "updates_per_second": found["updates_per_second"],
                 "first_loss_difference": float(relative[0]),
                 "last_loss_difference": float(relative[-1]),
@@ -95,4 +107,5 @@ def measure(flow: str) -> list[Row]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(fit(sys.argv[1], int(sys.argv[2]))))
+    given = json.loads(sys.argv[3]) if len(sys.argv) > 3 else {}
+    print(json.dumps(fit(sys.argv[1], int(sys.argv[2]), Config(**given))))

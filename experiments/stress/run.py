@@ -2,9 +2,10 @@
 
 Also: what devices, memory and float32 do to a run.
 
-    .venv/bin/python -m experiments.stress.run [--only STUDY ...] [--repetitions 50]
+    .venv/bin/python -m experiments.stress.run [--only STUDY ...]
 
-Results go to results.jsonl, from which the tables of the README are made.
+Results go to results.jsonl, from which the tables of the README are made, and what they were made
+with to manifest.json.
 """
 
 from __future__ import annotations
@@ -13,17 +14,46 @@ import argparse
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from experiments import manifest
 from experiments.records import Row, fill, markdown, provenance, put, read
 from experiments.stress import devices, memory, precision
 from experiments.stress.faults import CASES, Setting, suffer
 from experiments.stress.kill import LOOK, MOMENTS, Undisturbed, kill_once
-from experiments.stress.runs import FLOWS, finish, make_table, newest_file, outcome, start
+from experiments.stress.runs import FLOWS, Table, finish, make_table, newest_file, outcome, start
 
 FOLDER = Path(__file__).parent
-STUDIES = ("kills", "faults", "devices", "memory", "precision")
 KEY = ("study", "case")
+
+
+@dataclass(frozen=True)
+class KillsConfig:
+    """What the study of kills depends on."""
+
+    table: Table = Table()
+    repetitions: int = 50  # shared among flows and moments; each is a seed of a moment
+    moments: tuple[str, ...] = MOMENTS
+    updates: dict[str, int] = field(default_factory=lambda: {"orders": 2000, "edges": 1500})
+
+
+@dataclass(frozen=True)
+class FaultsConfig:
+    """What the study of everything else that goes wrong depends on."""
+
+    table: Table = Table()
+    updates: int = 2000
+
+
+CONFIGS: dict[str, Any] = {
+    "kills": KillsConfig(),
+    "faults": FaultsConfig(),
+    "devices": devices.Config(),
+    "memory": memory.Config(),
+    "precision": precision.Config(),
+}
 
 
 def undisturbed(flow: str, table: Path, work: Path, updates: int) -> Undisturbed:
@@ -50,18 +80,15 @@ def undisturbed(flow: str, table: Path, work: Path, updates: int) -> Undisturbed
     return found[1]
 
 
-def measure_kills(
-    results: Path, repetitions: int, work: Path, updates: Mapping[str, int] | None = None
-) -> None:
+def measure_kills(results: Path, work: Path, config: KillsConfig) -> None:
     """Share the repetitions among flows and moments, and write a row for each."""
-    table = make_table(work)
+    table = make_table(work, config.table)
     wholes = {}
-    for flow in FLOWS:
-        num_updates = FLOWS[flow].updates if updates is None else updates[flow]
+    for flow, num_updates in config.updates.items():
         wholes[flow] = undisturbed(flow, table, work, num_updates)
         print(f"{flow}: {wholes[flow].seconds:.1f} s", flush=True)
-    pairs = [(flow, moment) for moment in MOMENTS for flow in FLOWS]
-    for number in range(repetitions):
+    pairs = [(flow, moment) for moment in config.moments for flow in config.updates]
+    for number in range(config.repetitions):
         flow, moment = pairs[number % len(pairs)]
         row = kill_once(
             flow, moment, number // len(pairs), table=table, work=work, undisturbed=wholes[flow]
@@ -70,25 +97,24 @@ def measure_kills(
         put(results, row, key=KEY)
 
 
-def measure_faults(results: Path, work: Path) -> None:
+def measure_faults(results: Path, work: Path, config: FaultsConfig) -> None:
     """Write a row for each case."""
-    updates = FLOWS["orders"].updates
-    setting = Setting(make_table(work), work, updates)
-    whole = undisturbed("orders", setting.table, work, updates).whole
+    setting = Setting(make_table(work, config.table), work, config.updates)
+    whole = undisturbed("orders", setting.table, work, config.updates).whole
     for name in CASES:
         row = suffer(name, setting, whole)
         print(row, flush=True)
         put(results, row, key=KEY)
 
 
-def measure_rest(results: Path, study: str) -> None:
+def measure_rest(results: Path, study: str, config: Any) -> None:
     """Write the rows of a study that disturbs nothing."""
     if study == "devices":
-        rows = (row for flow in devices.FLOWS for row in devices.measure(flow))
+        rows = (row for flow in config.updates for row in devices.measure(flow, config))
     elif study == "memory":
-        rows = (memory.measure(case) for case in memory.CASES)
+        rows = (memory.measure(case, config) for case in memory.CASES)
     else:
-        rows = (precision.measure(*case) for case in precision.CASES)
+        rows = (precision.measure(*case, config) for case in config.cases)
     for row in rows:
         print(row, flush=True)
         put(results, row, key=KEY)
@@ -176,22 +202,23 @@ def tables_of(rows: list[Row]) -> dict[str, str]:
     }
 
 
-def main() -> None:
+def main(configs: Mapping[str, Any] = CONFIGS) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=STUDIES, default=STUDIES)
-    parser.add_argument("--repetitions", type=int, default=50)
+    parser.add_argument("--only", nargs="+", choices=CONFIGS, default=list(CONFIGS))
     args = parser.parse_args()
+    run = manifest.about(manifest.command("stress"))
     results = FOLDER / "results.jsonl"
     with tempfile.TemporaryDirectory() as work:
         if "kills" in args.only:
-            measure_kills(results, args.repetitions, Path(work))
+            measure_kills(results, Path(work), configs["kills"])
         if "faults" in args.only:
-            measure_faults(results, Path(work))
+            measure_faults(results, Path(work), configs["faults"])
     for study in ("devices", "memory", "precision"):
         if study in args.only:
-            measure_rest(results, study)
+            measure_rest(results, study, configs[study])
     for name, text in tables_of(read(results)).items():
         fill(FOLDER / "README.md", name, text)
+    manifest.write(FOLDER, manifest.entries(run, {study: configs[study] for study in args.only}))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,15 @@ import dag_gfn as dg
 from dag_gfn.checkpoint import CheckpointError, read_file
 
 ROOT = Path(__file__).parents[2]
-NUM_VARIABLES = 6
+
+
+@dataclass(frozen=True)
+class Table:
+    """The table that all runs are fitted to."""
+
+    num_variables: int = 6
+    num_rows: int = 60
+    seed: int = 0
 
 
 class Flow(NamedTuple):
@@ -24,7 +33,6 @@ class Flow(NamedTuple):
     begin: Callable[[Path, Path, int], list[str]]  # (table, folder, updates) -> arguments
     resume: Callable[[Path, Path, int], list[str]]
     checkpoints: str  # folder of its checkpoints, within its own
-    updates: int
 
 
 def _command(table: Path, folder: Path, updates: int) -> list[str]:
@@ -57,15 +65,17 @@ def _script(table: Path, folder: Path, updates: int) -> list[str]:
 
 FLOWS = {
     # `dag-gfn fit`, and the estimator in a script: the flow over orders, and the one over edges.
-    "orders": Flow(_command, _resumed_command, "checkpoints", updates=2000),
-    "edges": Flow(_script, _script, ".", updates=1500),
+    "orders": Flow(_command, _resumed_command, "checkpoints"),
+    "edges": Flow(_script, _script, "."),
 }
 
 
-def make_table(folder: Path) -> Path:
+def make_table(folder: Path, table: Table) -> Path:
     """Write the table that all runs are fitted to."""
     path = folder / "table.csv"
-    simulated = dg.datasets.simulate_linear_gaussian(NUM_VARIABLES, 60, random_state=0)
+    simulated = dg.datasets.simulate_linear_gaussian(
+        table.num_variables, table.num_rows, random_state=table.seed
+    )
     simulated.table.to_csv(path, index=False)
     return path
 
