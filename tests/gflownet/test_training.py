@@ -145,6 +145,7 @@ def test_history_callback_and_bar(small, gaussian_scores, capsys):
     quiet = capsys.readouterr()
     assert quiet.out == "" and quiet.err == ""
     assert [row["update"] for row in seen] == [250, 500, 600]
+    assert [row.pop("updates_left") for row in seen] == [350, 100, 0]
     assert flow.history.to_dict("records") == seen
     exact = np.logaddexp.reduce(scores.log_score(terminal_distribution(flow, scores)[0]))
     assert abs(seen[-1]["log_evidence"] - exact) < 0.5
@@ -164,7 +165,7 @@ def test_required_edges_shift_the_evidence_of_the_history(small, gaussian_scores
 def test_a_loss_that_is_not_finite_ends_the_run_with_a_sentence(
     small, gaussian_scores, monkeypatch
 ):
-    def diverged(problem, gains_function, settings, state, learning_rates):
+    def diverged(problem, gains_function, settings, state, learning_rates, **_):
         return state, jnp.full(len(learning_rates), jnp.nan)
 
     monkeypatch.setattr(fitting, "train", diverged)
