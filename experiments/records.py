@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
-import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
+
+from experiments.machine import processor
 
 Row = dict[str, Any]
 
@@ -25,7 +26,14 @@ def put(path: Path, row: Row, key: Sequence[str]) -> None:
     """Add a row, in the place of the one that has the same values under `key`."""
     kept = [old for old in read(path) if any(old[name] != row[name] for name in key)]
     lines = [json.dumps(one) for one in [*kept, {name: _plain(row[name]) for name in row}]]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    replace(path, "\n".join(lines) + "\n")
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all, in the place of the one that was there."""
+    temporary = path.with_name(f"{path.name}.part")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def _plain(value: Any) -> Any:
@@ -66,18 +74,10 @@ def fill(readme: Path, name: str, text: str) -> None:
         raise ValueError(f"{readme} must have {begin.strip()} and {end} once, to hold the results.")
     before, rest = whole.split(begin)
     after = rest.split(end)[1]
-    readme.write_text(f"{before}{begin}{text}\n{end}{after}", encoding="utf-8")
+    replace(readme, f"{before}{begin}{text}\n{end}{after}")
 
 
 def provenance(seconds: float) -> str:
     """Say where and when results were measured, and how long all of it took."""
     minutes = f"{seconds / 60:.1f} minutes"
-    return f"{minutes} on {os.cpu_count()} cores ({_processor()}), {date.today().isoformat()}."
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.machine()
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "unknown")
+    return f"{minutes} on {os.cpu_count()} cores ({processor()}), {date.today().isoformat()}."

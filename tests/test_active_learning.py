@@ -142,7 +142,7 @@ def test_pictures_and_tables_are_made_of_the_results(tmp_path, campaigns, monkey
         small = run.STUDIES[study]._replace(campaign=fake)
         monkeypatch.setitem(run.STUDIES, study, small)
         for method, seed in itertools.product(small.methods, range(2)):
-            row = run.measured(study, method, seed)
+            row = run.measured(study, method, seed, run.CONFIGS[study])
             records.put(tmp_path / "results.jsonl", row, ("study", "method", "seed"))
         run.report(study, tmp_path)
         assert (tmp_path / f"{study}.png").stat().st_size > 10_000

@@ -11,11 +11,11 @@ import dag_gfn as dg
 from experiments.dag_gflownet import run as study
 
 FAST = {
-    "exact": lambda: dg.ExactPosterior(progress=False, standardize=True),
-    "structure MCMC": lambda: dg.StructureMCMC(
+    "exact": lambda _: dg.ExactPosterior(progress=False, standardize=True),
+    "structure MCMC": lambda _: dg.StructureMCMC(
         n_samples=2000, progress=False, random_state=0, standardize=True
     ),
-    "bootstrap PC": lambda: dg.BootstrapPC(n_samples=1, progress=False, random_state=0),
+    "bootstrap PC": lambda _: dg.BootstrapPC(n_samples=1, progress=False, random_state=0),
 }
 
 pytestmark = [
@@ -30,7 +30,7 @@ def small(monkeypatch):
 
 
 def test_the_exact_posterior_has_no_error_and_structure_chains_little(small):
-    rows = study.five(0)
+    rows = study.five(0, study.FiveConfig())
     assert [row["method"] for row in rows] == list(FAST)
     by_method = {row["method"]: row for row in study.correlations(rows)}
     assert all(by_method["exact"][feature] == "1.00000, 0.000" for feature in study.FEATURES)
@@ -41,9 +41,9 @@ def test_the_exact_posterior_has_no_error_and_structure_chains_little(small):
 
 
 def test_interventions_are_for_methods_that_know_of_them(small):
-    (exact,) = study.sachs("interventional", "exact")
+    (exact,) = study.sachs("interventional", "exact", study.SachsConfig())
     assert exact["edges"] > 15
-    assert study.sachs("interventional", "bootstrap PC") == []
+    assert study.sachs("interventional", "bootstrap PC", study.SachsConfig()) == []
     (row,) = study.beside_exact([exact])
     assert row["error"] == 0.0
 
@@ -57,15 +57,18 @@ def test_levels_hold_a_third_of_the_cells_each():
 
 
 def test_graphs_have_so_many_edges_a_node():
+    config = study.TwentyConfig()
     for edges_per_node in (1, 2):
-        edges = [study.simulation(20, edges_per_node, seed)[1].sum(axis=None) for seed in range(25)]
+        edges = [
+            study.simulation(config, edges_per_node, seed)[1].sum(axis=None) for seed in range(25)
+        ]
         # The number of edges is binomial.
         assert np.mean(edges) == pytest.approx(20 * edges_per_node, abs=4 * 6 / np.sqrt(25))
 
 
 def test_results_become_tables_and_pictures(small, monkeypatch, tmp_path):
     monkeypatch.setattr(study, "FOLDER", tmp_path)
-    monkeypatch.setattr(study, "simulation", lambda d, k, seed: simulation(5, k, seed))
+    configs = study.CONFIGS | {"twenty": study.TwentyConfig(num_variables=5)}
     cases = {
         "five": [(0,)],
         "twenty": [(1, 0), (1, 1), (2, 0), (2, 1)],
@@ -75,7 +78,7 @@ def test_results_become_tables_and_pictures(small, monkeypatch, tmp_path):
         row
         for name, some in cases.items()
         for case in some
-        for row in study.STUDIES[name][0](*case)
+        for row in study.STUDIES[name](*case, configs[name])
     ]
     for row in rows:
         study.put(tmp_path / "results.jsonl", row, key=("study", "case", "method"))
@@ -92,6 +95,3 @@ def test_results_become_tables_and_pictures(small, monkeypatch, tmp_path):
     study.draw_pictures()
     for name in ("five", "twenty"):
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000
-
-
-simulation = study.simulation

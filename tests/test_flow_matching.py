@@ -84,16 +84,18 @@ def test_all_of_it_runs_and_is_reported(small, monkeypatch, tmp_path):
     for name, value in {
         "FOLDER": tmp_path,
         "README": tmp_path / "README.md",
-        "LEAST_REWARDS": (0.1,),
-        "NUM_STATES": 5000,
-        "NUM_UPDATES": 300,
-        "SETTINGS": GenericSettings(width=32, batch_size=16, learning_rate=5e-3),
-        "grid": lambda least_reward: small,
+        "grid": lambda *_, **__: small,  # so that it is listed and compiled once
     }.items():
         monkeypatch.setattr(run, name, value)
+    config = run.Config(
+        least_rewards=(0.1,),
+        num_states=5000,
+        num_updates=300,
+        policy=GenericSettings(width=32, batch_size=16, learning_rate=5e-3),
+    )
     stored = tmp_path / "results.jsonl"
     for method in ("flow_matching", "metropolis", "random"):
-        row = run.measure(method, 0.1, 0)
+        row = run.measure(method, 0.1, 0, config)
         records.put(stored, row, ("method", "least_reward", "seed"))
     rows = records.read(stored)
     assert all(row["states"] == sorted(row["states"]) for row in rows)
@@ -101,7 +103,7 @@ def test_all_of_it_runs_and_is_reported(small, monkeypatch, tmp_path):
     assert learned["objects"][-1] == 300 * 16 < learned["states"][-1]
     assert learned["exact"][-1] < 0.2 * learned["exact"][0]
     assert learned["modes"][-1] == 4
-    run.report(rows, 1.0)
+    run.report(rows, 1.0, config)
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert text.count("| 0.1 | Metropolis-Hastings |") == 1
     assert (tmp_path / "figure.png").stat().st_size > 10_000

@@ -10,7 +10,6 @@ import pytest
 from scipy.special import logsumexp
 
 import dag_gfn as dg
-from dag_gfn.gflownet.spaces import binary_vectors
 from dag_gfn.graphs import all_dags
 from experiments.foundations import run as study
 from experiments.records import read
@@ -50,21 +49,21 @@ def test_results_become_tables_and_a_picture(monkeypatch, tmp_path):
     short = partial(dg.OrderGFlowNet, num_updates=200, width=16, progress=False)
     for name, value in {
         "FOLDER": tmp_path,
-        "NUM_GRAPHS_DRAWN": 200,
-        "TABLES": ("gaussian4",),
-        "SPACES": {"spins": lambda: binary_vectors(3, study.chain_of_spins)},
-        "SETTINGS": study.SETTINGS._replace(width=16),
-        "SCHEDULE": ((100, 4e-3),),
-        "CHUNK": 100,
         "OrderGFlowNet": lambda **_: short(),
     }.items():
         monkeypatch.setattr(study, name, value)
-    monkeypatch.setitem(study.STUDIES, "flows", (study.conditional_flows, ("spins",)))
-    monkeypatch.setitem(study.STUDIES, "condition", (study.condition, ("gaussian4",)))
+    flows = study.FlowsConfig(
+        spaces=("spins",),
+        num_spins=3,
+        policy=study.FlowsConfig().policy._replace(width=16),
+        schedule=((100, 4e-3),),
+        chunk=100,
+    )
+    condition = study.ConditionConfig(tables=("gaussian4",))
     monkeypatch.setattr("sys.argv", ["run.py"])
     readme = "".join(f"<!-- begin {name} -->\n<!-- end {name} -->\n" for name in study.STUDIES)
     (tmp_path / "README.md").write_text(readme, encoding="utf-8")
-    study.main()
+    study.main({"flows": flows, "condition": condition})
     written = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "| spins | 27 |" in written
     assert "| gaussian4 | 36 |" in written

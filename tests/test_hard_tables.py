@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,39 +12,27 @@ from scipy.sparse.csgraph import connected_components
 
 import dag_gfn as dg
 from dag_gfn.graphs import all_dags
+from experiments import manifest
+from experiments.hard_tables import run
+from experiments.hard_tables.barriers import barriers, way_out_of_the_empty_graph
+from experiments.hard_tables.tables import TABLES, local_scores
 
 FOLDER = Path(__file__).parents[1] / "experiments" / "hard_tables"
-SCRIPTS = ("barriers", "build", "run", "tables")
 SMALL = ["balanced_parity", "drawn_parity", "mirror", "duplicated_causes"]
-
-
-@pytest.fixture
-def scripts(monkeypatch):
-    """The modules of the experiment, which is a folder of scripts and no package."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    for name in SCRIPTS:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    import barriers
-    import run
-    import tables
-
-    yield {"barriers": barriers, "run": run, "tables": tables}
-    for name in SCRIPTS:
-        sys.modules.pop(name, None)
 
 
 def stored(name):
     return json.loads((FOLDER / "exact" / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def test_every_table_has_its_exact_posterior_and_no_other(scripts):
+def test_every_table_has_its_exact_posterior_and_no_other():
     files = sorted(path.stem for path in (FOLDER / "exact").iterdir())
-    assert files == sorted(scripts["tables"].TABLES)
+    assert files == sorted(TABLES)
 
 
 @pytest.mark.parametrize("name", [*SMALL, "mirror_of_three"])
-def test_the_stored_posterior_is_that_of_the_table(scripts, name):
-    facts, scores = stored(name), scripts["tables"].local_scores(name)
+def test_the_stored_posterior_is_that_of_the_table(name):
+    facts, scores = stored(name), local_scores(name)
     assert facts["variables"] == list(scores.names)
     assert facts["rows"] == scores.num_rows
     exact = dg.ExactPosterior(progress=False, random_state=0).infer(scores)
@@ -83,8 +70,8 @@ def test_modes_are_far_apart():
 
 
 @pytest.mark.parametrize(("name", "num_modes"), [("mirror", 2), ("drawn_parity", 5)])
-def test_passes_are_where_a_search_of_the_graphs_above_finds_them(scripts, name, num_modes):
-    log_scores = scripts["tables"].local_scores(name).log_score(all_dags(5))
+def test_passes_are_where_a_search_of_the_graphs_above_finds_them(name, num_modes):
+    log_scores = local_scores(name).log_score(all_dags(5))
     probabilities = np.exp(log_scores - log_scores.max())
     probabilities /= probabilities.sum()
     above = np.flatnonzero(log_scores > log_scores.max() - 15)
@@ -114,16 +101,16 @@ def _components(dags):
     return connected_components(differing == 1, directed=False)[1]
 
 
-def test_on_a_hill_without_valleys_there_is_no_barrier(scripts):
+def test_on_a_hill_without_valleys_there_is_no_barrier():
     class Hill:
         def log_score(self, adjacency):
             return -adjacency.sum(axis=(1, 2)).astype(float)
 
-    assert scripts["barriers"].barriers(Hill()) == []
-    assert scripts["barriers"].way_out_of_the_empty_graph(Hill()) == 0
+    assert barriers(Hill()) == []
+    assert way_out_of_the_empty_graph(Hill()) == 0
 
 
-def test_two_peaks_meet_at_the_best_graph_between_them(scripts):
+def test_two_peaks_meet_at_the_best_graph_between_them():
     class TwoPeaks:
         """The full graph in one order and the empty graph, each edge away from either costs 1."""
 
@@ -131,18 +118,17 @@ def test_two_peaks_meet_at_the_best_graph_between_them(scripts):
             edges = adjacency.sum(axis=(1, 2)).astype(float)
             return np.maximum(-edges, -0.5 - (10 - edges))
 
-    deepest = scripts["barriers"].barriers(TwoPeaks(), least_mass=0.0)[0]
+    deepest = barriers(TwoPeaks(), least_mass=0.0)[0]
     # Full graphs of different orders meet by reversals; between 0 and 10 edges the lowest is at 5.
     assert deepest.nats in (4.5, 5.0)
 
 
-def test_the_readme_shows_the_results(scripts):
-    run = scripts["run"]
+def test_the_readme_shows_the_results():
     results = pd.DataFrame(run._stored())
-    assert set(results["table"]) == set(scripts["tables"].TABLES)
+    assert set(results["table"]) == set(TABLES)
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert f"<!-- begin results -->\n{run.report(results)}\n<!-- end results -->" in readme
-    for name in scripts["tables"].TABLES:
+    for name in TABLES:
         assert f"`{name}`" in readme
 
 
@@ -154,3 +140,22 @@ def test_single_edges_stick_where_they_should():
         assert median[name, "single edges"] > 0.1
         for method in ("structure", "order", "partition"):
             assert median[name, method] < 0.03
+
+
+@pytest.mark.filterwarnings("ignore::dag_gfn.diagnostics.UntrustedPosteriorWarning")
+def test_a_method_is_measured_and_what_it_was_made_with_is_kept(tmp_path, monkeypatch):
+    for name in ("README.md", "exact/mirror.json"):
+        copy = tmp_path / name
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes((FOLDER / name).read_bytes())
+    monkeypatch.setattr(run, "FOLDER", tmp_path)
+    monkeypatch.setattr(run, "README", tmp_path / "README.md")
+    monkeypatch.setattr(run, "RESULTS", tmp_path / "results.jsonl")
+    monkeypatch.setattr("sys.argv", ["run", "--only", "mirror", "--methods", "structure"])
+    run.main({"structure, mirror": run.Config(seconds=0.5, seeds=(3,))})
+    (row,) = run._stored()
+    assert (row["table"], row["method"], row["seed"]) == ("mirror", "structure", 3)
+    assert row["max_error"] < 0.2
+    assert "| mirror | 0." in (tmp_path / "README.md").read_text(encoding="utf-8")
+    (entry,) = manifest.read(tmp_path).values()
+    assert entry["configuration"]["seconds"] == 0.5

@@ -24,7 +24,7 @@ def cells() -> study.Cells:
 def test_the_evidence_of_all_values_is_that_of_targets_without_causes(cells, score):
     model = study.MODELS[score]
     words = {"interventions": cells.targets, "conditions": cells.conditions}
-    table = model.transform(cells.table)
+    table = model.transform(cells.table, study.CONFIG)
     # Where no target may have a cause, the two kinds of intervention are the same model.
     cut_off = [(cause, name) for name in set(cells.targets.dropna()) for cause in PROTEINS]
     cut_off = [(cause, name) for cause, name in cut_off if cause != name]

@@ -10,50 +10,45 @@ import pandas as pd
 import pytest
 
 import dag_gfn as dg
+from experiments.scaling import run
 
 FOLDER = Path(__file__).parents[1] / "experiments" / "scaling"
 
 
 @pytest.fixture
 def study(monkeypatch, tmp_path):
-    """The script of the experiment, writing elsewhere, with little time for each sampler."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    monkeypatch.delitem(sys.modules, "run", raising=False)
-    import run
-
+    """The module of the experiment, writing elsewhere."""
     readme = tmp_path / "README.md"
     readme.write_text((FOLDER / "README.md").read_text(encoding="utf-8"), encoding="utf-8")
     for name, value in {
         "FOLDER": tmp_path,
         "RESULTS": tmp_path / "results.jsonl",
         "README": readme,
-        "LARGE_SECONDS": 1.0,
     }.items():
         monkeypatch.setattr(run, name, value)
-    yield run
-    sys.modules.pop("run", None)
+    return run
 
 
 def test_cost_is_measured(study):
-    row = study.cost(3)
+    row = study.cost(3, study.CostConfig())
     assert row["variables"] == 3
     assert all(np.isfinite(value) and value > 0 for value in row.values())
 
 
 def test_large_tables_are_compared_with_partition_chains(study):
-    row = study.large(7, 50)
+    row = study.large(7, 50, study.LargeConfig(seconds=1.0))
     for sampler in ("flow", "partition"):
         assert 0 <= row[f"{sampler}_shd"] <= 21
         assert 0 <= row[f"{sampler}_auroc"] <= 1
         assert row[f"{sampler}_trust"] in ("good", "fair", "poor")
 
 
-def test_the_race_is_against_the_exact_posterior_of_its_table(study, monkeypatch):
+def test_the_race_is_against_the_exact_posterior_of_its_table(study):
+    config = study.RaceConfig(num_variables=4)
     table, _ = study.simulation(4, 100)
     exact = dg.ExactPosterior(standardize=True, prior="fair").fit(table).edge_marginals_
-    monkeypatch.setattr(study, "simulation", lambda d, rows: (table, None))
-    row = study.race(100, "StructureMCMC", 0.5)
-    stored = pd.read_csv(study.FOLDER / "exact" / "gaussian20_100.csv", index_col=0)
+    row = study.race(100, "StructureMCMC", 0.5, config)
+    stored = pd.read_csv(study.FOLDER / "exact" / "gaussian4_100.csv", index_col=0)
     np.testing.assert_allclose(stored, exact, atol=1e-9)
     assert row["edge_error"] < 0.02
 
@@ -72,7 +67,7 @@ def test_results_are_kept_and_written_into_tables_and_a_picture(study, monkeypat
     monkeypatch.setattr(
         study,
         "measured",
-        lambda name, case: {
+        lambda name, case, config: {
             "study": name,
             "case": case,
             "rows": case[0],
@@ -82,10 +77,9 @@ def test_results_are_kept_and_written_into_tables_and_a_picture(study, monkeypat
         },
     )
     for seconds in (1.0, 2.0):
-        cases = [(rows, "StructureMCMC", seconds) for rows in study.RACE_ROWS]
-        monkeypatch.setattr(study, "STUDIES", {"race": (None, cases)})
-        monkeypatch.setattr(sys, "argv", ["run.py"])
-        study.main()
+        config = study.RaceConfig(seconds={"StructureMCMC": (seconds,)})
+        monkeypatch.setattr(sys, "argv", ["run.py", "--only", "race"])
+        study.main({"race": config})
     assert len(study._stored()) == 4
     text = study.README.read_text(encoding="utf-8")
     assert text.count("| 100 | StructureMCMC | ") == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from experiments.records import read
 from experiments.stress import run as study
 from experiments.stress.faults import CASES
-from experiments.stress.runs import FLOWS, outcome, same_outcome
+from experiments.stress.runs import outcome, same_outcome
 
 UPDATES = 600
 
@@ -15,9 +15,8 @@ def test_a_killed_run_ends_as_one_that_was_not(tmp_path, monkeypatch):
     monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
     results, work = tmp_path / "results.jsonl", tmp_path / "work"
     work.mkdir()
-    monkeypatch.setattr(study, "FLOWS", {"orders": FLOWS["orders"]})
-    monkeypatch.setattr(study, "MOMENTS", ("write",))
-    study.measure_kills(results, 1, work, {"orders": UPDATES})
+    config = study.KillsConfig(repetitions=1, moments=("write",), updates={"orders": UPDATES})
+    study.measure_kills(results, work, config)
     (row,) = read(results)
     assert (row["exit_code"], row["identical"], row["said"]) == (0, True, "")
     assert 0 < row["update"] < UPDATES

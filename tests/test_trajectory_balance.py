@@ -121,25 +121,24 @@ def elsewhere(monkeypatch, tmp_path):
     return tmp_path
 
 
-def test_strings_are_measured_and_reported(elsewhere, monkeypatch):
-    for name, value in {
-        "NUM_BITS": 8,
-        "NUM_MODES": 3,
-        "RADIUS": 2,
-        "SLOPES": {"sharp": 3.0},
-        "WORD_LENGTHS": (4,),
-        "UPDATES": {4: 100},
-        "EXACT_DRAWS": 100,
-        "SETTINGS": GenericSettings(width=16, batch_size=8, learning_rate=5e-3),
-    }.items():
-        monkeypatch.setattr(strings, name, value)
-    row = run.measure("strings", "sharp", 4, "flow_matching")
+def test_strings_are_measured_and_reported(elsewhere):
+    config = strings.Config(
+        num_bits=8,
+        num_modes=3,
+        radius=2,
+        slopes={"sharp": 3.0},
+        word_lengths=(4,),
+        updates={4: 100},
+        exact_draws=100,
+        policy=GenericSettings(width=16, batch_size=8, learning_rate=5e-3),
+    )
+    row = run.measure("strings", "sharp", 4, "flow_matching", config)
     run.keep(row)
     assert -1 <= row["final_spearman"] <= 1
     # There are 256 strings, and 800 were drawn.
     assert row["modes"] == [3]
     assert row["nearest"] == 0
-    run.report(run.records.read(run.RESULTS), 1.0)
+    run.report(run.records.read(run.RESULTS), 1.0, {"strings": config})
     assert "| sharp | 4 | flow matching |" in run.README.read_text(encoding="utf-8")
     assert (elsewhere / "strings.png").stat().st_size > 10_000
 
@@ -151,17 +150,16 @@ def test_grids_are_measured_and_reported(elsewhere, monkeypatch):
         asked.append(settings)
         return [Checkpoint(10 * i, i, 0.2 / i, 0.1 / i, 0) for i in (1, 2, 3)]
 
-    monkeypatch.setattr(grids, "GRIDS", {"small": (2, 3)})
-    monkeypatch.setattr(grids, "UPDATES", {"small": 20})
+    config = grids.Config(grids={"small": (2, 3)}, updates={"small": 20})
     monkeypatch.setattr(grids, "learning_curve", curve)
-    row = run.measure("grids", "small", "detailed_balance", True, 0)
+    row = run.measure("grids", "small", "detailed_balance", True, 0, config)
     run.keep(row)
     assert asked[0].objective == "detailed_balance"
     assert asked[0].learned_backward
     # The four corners are on the plateau, the other five cells are not.
     high, low = 0.501 / (4 * 0.501 + 5 * 0.001), 0.001 / (4 * 0.501 + 5 * 0.001)
     assert row["alike"] == pytest.approx((4 * (high - 1 / 9) + 5 * (1 / 9 - low)) / 9, rel=1e-5)
-    run.report(run.records.read(run.RESULTS), 1.0)
+    run.report(run.records.read(run.RESULTS), 1.0, {"grids": config})
     text = run.README.read_text(encoding="utf-8")
     assert "| small | detailed balance | learned | 5.0e-02 | 3.3e-02 |" in text
     assert (elsewhere / "grids.png").stat().st_size > 10_000

@@ -12,7 +12,7 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-_PATTERNS = ("notebooks/*.ipynb", "experiments/*/*.md", "experiments/*/*.png")
+_PATTERNS = ("notebooks/*.ipynb", "experiments/*.md", "experiments/*/*.md", "experiments/*/*.png")
 
 
 def gather(root: Path, folder: Path) -> None:

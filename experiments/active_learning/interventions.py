@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,10 +15,10 @@ from dag_gfn.design import expected_information_gain
 
 # How the next variable is chosen; observation is more rows without intervention.
 STRATEGIES = ("information gain", "random", "round robin", "observation")
-SET_TO = (0.0, 1.0)  # mean and standard deviation of the values that an intervention sets
 
 
-class InterventionSettings(NamedTuple):
+@dataclass(frozen=True)
+class InterventionSettings:
     """How large the study is."""
 
     num_variables: int = 5  # d; up to five the posterior is enumerated
@@ -26,6 +27,8 @@ class InterventionSettings(NamedTuple):
     num_rounds: int = 8
     num_rows: int = 5  # n, of each experiment
     num_outcomes: int = 300  # S, simulated for each candidate
+    set_to: tuple[float, float] = (0.0, 1.0)  # mean and standard deviation of values that are set
+    seeds: tuple[int, ...] = tuple(range(20))  # of campaigns, for each strategy
 
 
 def campaign(settings: InterventionSettings, strategy: str, seed: int) -> Iterator[dict[str, Any]]:
@@ -63,7 +66,7 @@ def campaign(settings: InterventionSettings, strategy: str, seed: int) -> Iterat
             gains = expected_information_gain(
                 posterior,
                 num_rows=settings.num_rows,
-                set_to=SET_TO,
+                set_to=settings.set_to,
                 num_outcomes=settings.num_outcomes,
                 random_state=np.random.default_rng([seed, number]),
             )["gain"]

@@ -2,21 +2,21 @@
 
     .venv/bin/python -m experiments.active_learning.run [--only interventions sequences]
 
-Two processes share the work, one core each.
+Two processes share the work, one core each. What all of it was made with goes to manifest.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from dag_gfn.plots.style import BLUE, GREY, INK, VERMILION
-from experiments import records
+from experiments import manifest, records
 from experiments.active_learning import interventions, sequences
 from experiments.processes import run_cases
 
@@ -24,16 +24,15 @@ FOLDER = Path(__file__).parent
 GREEN, ORANGE = "#009E73", "#E69F00"  # of Okabe and Ito's colours too
 
 Row = dict[str, Any]
-Case = tuple[str, str, int]  # study, method, seed
+Settings = interventions.InterventionSettings | sequences.SequenceSettings
+Case = tuple[str, str, int, Settings]  # study, method, seed
 
 
 class Study(NamedTuple):
-    """What runs one campaign over all rounds, for which methods, and how often."""
+    """What runs one campaign over all rounds, for which methods, and what is drawn of it."""
 
     campaign: Callable[..., Iterable[Row]]  # of settings, method and seed
-    settings: Any
     methods: tuple[str, ...]
-    num_seeds: int
     panels: dict[str, str]  # of the picture: a curve, and how its axis is called
     round: str  # what a round is
 
@@ -41,9 +40,7 @@ class Study(NamedTuple):
 STUDIES = {
     "interventions": Study(
         campaign=interventions.campaign,
-        settings=interventions.InterventionSettings(),
         methods=interventions.STRATEGIES,
-        num_seeds=20,
         panels={
             "entropy": "entropy of the posterior (nats)",
             "expected_shd": "expected SHD from the true graph (edges)",
@@ -52,9 +49,7 @@ STUDIES = {
     ),
     "sequences": Study(
         campaign=sequences.campaign,
-        settings=sequences.SequenceSettings(),
         methods=tuple(sequences.METHODS),
-        num_seeds=3,
         panels={
             "performance": "performance: mean score of the best 50",
             "diversity": "diversity: mean Hamming distance (tokens)",
@@ -63,14 +58,18 @@ STUDIES = {
         round="round, of 64 measurements",
     ),
 }
+CONFIGS: dict[str, Settings] = {
+    "interventions": interventions.InterventionSettings(),
+    "sequences": sequences.SequenceSettings(),
+}
 COLOURS = (BLUE, VERMILION, GREEN, ORANGE, INK, GREY)
 MARKERS = "osD^vx"
 
 
-def measured(study: str, method: str, seed: int) -> Row:
+def measured(study: str, method: str, seed: int, settings: Settings) -> Row:
     """Run one campaign, and return its curves over the rounds."""
     begin = time.perf_counter()
-    rounds = list(STUDIES[study].campaign(STUDIES[study].settings, method, seed))
+    rounds = list(STUDIES[study].campaign(settings, method, seed))
     curves = {
         name: [one[name] for one in rounds]
         for name in rounds[0]
@@ -236,22 +235,23 @@ def measure(cases: list[Case], folder: Path) -> None:
         records.put(folder / "results.jsonl", row, ("study", "method", "seed"))
 
 
-def main() -> None:
+def main(configs: Mapping[str, Settings] = CONFIGS) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=STUDIES, default=list(STUDIES))
     args = parser.parse_args()
-    begin = time.perf_counter()
+    run, begin = manifest.about(manifest.command("active_learning")), time.perf_counter()
     cases = [
-        (study, method, seed)
+        (study, method, seed, configs[study])
         for study in args.only
         for method in STUDIES[study].methods
-        for seed in range(STUDIES[study].num_seeds)
+        for seed in configs[study].seeds
     ]
     measure(cases, FOLDER)
     for study in args.only:
         report(study, FOLDER)
     where = records.provenance(time.perf_counter() - begin)
     records.fill(FOLDER / "README.md", "provenance", where)
+    manifest.write(FOLDER, manifest.entries(run, {study: configs[study] for study in args.only}))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -47,7 +48,8 @@ METHODS: dict[str, tuple[str, str, float]] = {
 REWARDS: dict[str, tuple[float, float]] = {"UCB": (24.0, 0.3), "EI": (4.0, 1e-6)}
 
 
-class SequenceSettings(NamedTuple):
+@dataclass(frozen=True)
+class SequenceSettings:
     """How large the study is; hashable, static under jit."""
 
     landscape: Landscape = LANDSCAPE
@@ -64,6 +66,7 @@ class SequenceSettings(NamedTuple):
     ensemble: EnsembleSettings = EnsembleSettings(width=128, num_updates=500)
     top: int = 50  # sequences that the metrics are about
     num_generations: int = 20  # of the evolution on the proxy, a round
+    seeds: tuple[int, ...] = (0, 1, 2)  # of campaigns, for each method
 
 
 class Known(NamedTuple):

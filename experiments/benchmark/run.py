@@ -1,7 +1,8 @@
 """Measure the accuracy and the speed of the trained sampler (`make benchmark`).
 
 Every run has a process of its own, one at a time, with nothing compiled before. After each run
-the results are written to results.jsonl, and the tables of README.md are made anew from it.
+the results are written to results.jsonl, and the tables of README.md are made anew from it; at the
+end manifest.json says with what all was measured.
 """
 
 from __future__ import annotations
@@ -11,19 +12,24 @@ import dataclasses
 import datetime
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
+
+# A script finds the files of its own folder alone.
+sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from report import rewrite, verdict
 from studies import QUICK, STUDIES, Case, Config, Record, cases
 
+from experiments import machine, manifest
+from experiments.records import read, replace
+
 HERE = Path(__file__).resolve().parent
-PACKAGES = ("dag_gfn", "jax", "jaxlib", "dm-haiku", "optax", "numpy")
+CONFIGS = dict.fromkeys(STUDIES, Config())  # of each part of the manifest
+PACKAGES = ("dag_gfn", "jax", "jaxlib", "dm-haiku", "optax", "numpy")  # of the tables
 
 
 def main() -> None:
@@ -34,12 +40,12 @@ def main() -> None:
         "command": _command(args),
         "quick": args.quick,
         "machine": _machine(config.num_cores),
-        "versions": {"python": platform.python_version()}
-        | {package: version(package) for package in PACKAGES},
+        "versions": machine.versions(PACKAGES),
     }
     args.output.mkdir(parents=True, exist_ok=True)
     results = args.output / "results.jsonl"
-    records = [record for record in _read(results) if record["study"] not in studies]
+    run = manifest.about(about["command"])
+    records = [record for record in read(results) if record["study"] not in studies]
     planned = [(study, case) for study in studies for case in cases(study, config)]
     num_failed = 0
     for number, (study, case) in enumerate(planned, start=1):
@@ -50,9 +56,10 @@ def main() -> None:
         records.append(record)
         num_failed += "error" in record
         print(f"    {verdict(record)}", flush=True)
-        _write(results, "".join(json.dumps(line) + "\n" for line in _ordered(records)))
+        replace(results, "".join(json.dumps(line) + "\n" for line in _ordered(records)))
         readme = (HERE / "README.md").read_text(encoding="utf-8")
-        _write(args.output / "README.md", rewrite(readme, _ordered(records)))
+        replace(args.output / "README.md", rewrite(readme, _ordered(records)))
+    manifest.write(args.output, manifest.entries(run, dict.fromkeys(studies, config)))
     print(f"\nThe tables are in {args.output / 'README.md'}, the records in {results}.")
     if num_failed:
         sys.exit(f"{num_failed} of {len(planned)} runs failed.")
@@ -126,19 +133,10 @@ def _machine(num_cores: int) -> dict[str, str | int]:
     """Describe the machine, and keep this process and those it starts to some of its cores."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:num_cores])
-        num_cores = len(os.sched_getaffinity(0))
-    else:
-        num_cores = os.cpu_count() or 1
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = info.read_text(encoding="utf-8").splitlines()
-        models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-        cpu = models[0] if models else cpu
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
-        "cpu": cpu,
-        "cores": num_cores,
+        "cpu": machine.processor(),
+        "cores": machine.cores(),
         "memory_gib": round(memory / 2**30),
         "load": f"{os.getloadavg()[0]:.1f}",
     }
@@ -150,19 +148,6 @@ def _today() -> str:
 
 def _ordered(records: list[Record]) -> list[Record]:
     return sorted(records, key=lambda record: STUDIES.index(record["study"]))
-
-
-def _read(path: Path) -> list[Record]:
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f"{path.name}.part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,16 @@
 
     .venv/bin/python -m experiments.calibration.run [--only METHOD ...]
 
-Results go to results.jsonl, from which the table of the README and the picture are made.
+Results go to results.jsonl, from which the table of the README and the picture are made, and what
+they were made with to manifest.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,11 +20,23 @@ import numpy as np
 
 import dag_gfn as dg
 from dag_gfn.plots.style import BLUE, GREY, VERMILION
+from experiments import manifest
 from experiments.records import Row, fill, markdown, provenance, put, read
 
 FOLDER = Path(__file__).parent
-SIZES = {"num_variables": 10, "num_rows": 100, "num_tables": 100}
-NUM_BINS = 10
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the study depends on."""
+
+    num_variables: int = 10
+    num_rows: int = 100  # of each table
+    num_tables: int = 100  # each from a network of its own
+    num_updates: int = 1000  # a twentieth of what the flow may take: what a quick fit is worth
+    max_parents: int = 3  # of discrete tables
+    num_bins: int = 10  # of the probabilities of edges, and of the places of effects
+    seed: int = 0  # of networks, tables and fits
 
 
 class Study(NamedTuple):
@@ -30,34 +44,41 @@ class Study(NamedTuple):
 
     label: str
     model: str
-    estimator: Any
+    estimator: Callable[[Config], Any]
 
 
-def flow(**settings: Any) -> dg.OrderGFlowNet:
-    # A twentieth of the updates it may take: what a quick fit is worth.
-    return dg.OrderGFlowNet(num_updates=1000, progress=False, **settings)
+def flow(config: Config, **settings: Any) -> dg.OrderGFlowNet:
+    return dg.OrderGFlowNet(num_updates=config.num_updates, progress=False, **settings)
 
 
 STUDIES = {
-    "exact_uniform": Study("exact", "BGe, uniform prior", dg.ExactPosterior()),
-    "exact_fair": Study("exact", "BGe, fair prior", dg.ExactPosterior(prior="fair")),
-    "flow_uniform": Study("order flow", "BGe, uniform prior", flow()),
-    "flow_fair": Study("order flow", "BGe, fair prior", flow(prior="fair")),
+    "exact_uniform": Study("exact", "BGe, uniform prior", lambda config: dg.ExactPosterior()),
+    "exact_fair": Study("exact", "BGe, fair prior", lambda config: dg.ExactPosterior(prior="fair")),
+    "flow_uniform": Study("order flow", "BGe, uniform prior", flow),
+    "flow_fair": Study("order flow", "BGe, fair prior", lambda config: flow(config, prior="fair")),
     "exact_bde": Study(
         "exact",
         "BDe, fair prior",
-        dg.ExactPosterior(score="bde", prior="fair", max_parents=3),
+        lambda config: dg.ExactPosterior(score="bde", prior="fair", max_parents=config.max_parents),
     ),
 }
+CONFIGS = dict.fromkeys(STUDIES, Config())  # of each part of the manifest
 
 
-def measure(name: str) -> Row:
+def measure(name: str, config: Config) -> Row:
     """Calibrate one method."""
     started = time.perf_counter()
-    result = dg.calibrate(STUDIES[name].estimator, n_jobs=2, **SIZES)
+    result = dg.calibrate(
+        STUDIES[name].estimator(config),
+        num_variables=config.num_variables,
+        num_rows=config.num_rows,
+        num_tables=config.num_tables,
+        n_jobs=2,
+        random_state=config.seed,
+    )
     summary = result.summary()
-    bins = result.reliability(NUM_BINS)
-    heights, _ = np.histogram(result.pairs["place"], NUM_BINS, (0, 1), density=True)
+    bins = result.reliability(config.num_bins)
+    heights, _ = np.histogram(result.pairs["place"], config.num_bins, (0, 1), density=True)
     return {
         "study": name,
         "seconds": time.perf_counter() - started,
@@ -126,7 +147,10 @@ def draw(rows: list[Row], path: Path) -> None:
                 label=study.label,
             )
             places.stairs(
-                row["places"], np.linspace(0, 1, NUM_BINS + 1), color=colour, linewidth=1.6
+                row["places"],
+                np.linspace(0, 1, len(row["places"]) + 1),
+                color=colour,
+                linewidth=1.6,
             )
         reliability.set(
             title=model,
@@ -146,18 +170,20 @@ def draw(rows: list[Row], path: Path) -> None:
     plt.close(figure)
 
 
-def main() -> None:
+def main(configs: Mapping[str, Config] = CONFIGS) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=STUDIES, default=list(STUDIES))
     args = parser.parse_args()
+    run = manifest.about(manifest.command("calibration"))
     results, readme = FOLDER / "results.jsonl", FOLDER / "README.md"
     for name in args.only:
-        put(results, measure(name), key=("study",))
+        put(results, measure(name, configs[name]), key=("study",))
     found = {row["study"]: row for row in read(results)}
     rows = [found[name] for name in STUDIES if name in found]
     where = provenance(sum(row["seconds"] for row in rows))
     fill(readme, "results", f"{markdown(rows, COLUMNS)}\n\n{where}")
     draw(rows, FOLDER / "figure.png")
+    manifest.write(FOLDER, manifest.entries(run, {name: configs[name] for name in args.only}))
 
 
 if __name__ == "__main__":

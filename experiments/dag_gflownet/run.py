@@ -3,7 +3,7 @@
     .venv/bin/python -m experiments.dag_gflownet.run [--only STUDY ...]
 
 Two processes share the tables, with one core each. Results go to results.jsonl, from which the
-tables of the README and the pictures are made.
+tables of the README and the pictures are made, and what they were made with to manifest.json.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,43 +23,98 @@ import pandas as pd
 import dag_gfn as dg
 from dag_gfn.diagnostics import UntrustedPosteriorWarning
 from dag_gfn.estimators.base import marginals_of
+from experiments import manifest
 from experiments.processes import PROCESSES, run_cases
 from experiments.records import Row, fill, markdown, provenance, put, read
 
 FOLDER = Path(__file__).parent
-NUM_ROWS = 100
-GRAPHS_OF_GES = 8  # one search takes up to 15 seconds
 OF_PC: dict[str, Any] = {"progress": False, "random_state": 0}
 SETTINGS = OF_PC | {"standardize": True}  # PC tests correlations, which have no scale
 
-# How long each method has at five and at twenty variables and on the Sachs tables, in seconds; the
-# flows train in the time that the first table of a process does not spend on compiling.
-METHODS: dict[str, dict[str, Callable[[], Any]]] = {
+
+@dataclass(frozen=True)
+class FiveConfig:
+    """What the study of five variables depends on.
+
+    Flows train in the time that the first table of a process does not spend on compiling.
+    """
+
+    num_variables: int = 5
+    edges_per_node: float = 1.0
+    num_rows: int = 100
+    seeds: tuple[int, ...] = tuple(range(10))  # of the tables
+    flow_updates: int = 3000
+    chain_seconds: float = 1.0
+    bootstrap_seconds: float = 3.0
+
+
+@dataclass(frozen=True)
+class TwentyConfig:
+    """What the study of twenty variables depends on."""
+
+    num_variables: int = 20
+    edges_per_node: tuple[int, ...] = (1, 2)
+    num_rows: int = 100
+    seeds: tuple[int, ...] = tuple(range(25))  # of the graphs, for each number of edges
+    flow_updates: int = 400
+    flow_draws: int = 3000
+    chain_seconds: float = 4.0
+    ges_seconds: float = 1.0
+    num_ges_graphs: int = 8  # one search takes up to 15 seconds
+    pc_seconds: float = 2.0
+
+
+@dataclass(frozen=True)
+class SachsConfig:
+    """What the study of the Sachs tables depends on, in seconds for each fit."""
+
+    flow_seconds: float = 40.0
+    order_flow_seconds: float = 30.0
+    chain_seconds: float = 5.0
+    bootstrap_seconds: float = 10.0
+
+
+CONFIGS: dict[str, Any] = {
+    "five": FiveConfig(),
+    "twenty": TwentyConfig(),
+    "sachs": SachsConfig(),
+}
+METHODS: dict[str, dict[str, Callable[[Any], Any]]] = {
     "five": {
-        "DAG-GFlowNet": lambda: dg.DAGGFlowNet(num_updates=3000, **SETTINGS),
-        "order flow": lambda: dg.OrderGFlowNet(num_updates=3000, **SETTINGS),
-        "structure MCMC": lambda: dg.StructureMCMC(max_seconds=1.0, **SETTINGS),
-        "bootstrap GES": lambda: dg.BootstrapGES(max_seconds=3.0, **SETTINGS),
-        "bootstrap PC": lambda: dg.BootstrapPC(max_seconds=3.0, **OF_PC),
+        "DAG-GFlowNet": lambda config: dg.DAGGFlowNet(num_updates=config.flow_updates, **SETTINGS),
+        "order flow": lambda config: dg.OrderGFlowNet(num_updates=config.flow_updates, **SETTINGS),
+        "structure MCMC": lambda config: dg.StructureMCMC(
+            max_seconds=config.chain_seconds, **SETTINGS
+        ),
+        "bootstrap GES": lambda config: dg.BootstrapGES(
+            max_seconds=config.bootstrap_seconds, **SETTINGS
+        ),
+        "bootstrap PC": lambda config: dg.BootstrapPC(
+            max_seconds=config.bootstrap_seconds, **OF_PC
+        ),
     },
     "twenty": {
-        "order flow": lambda: dg.OrderGFlowNet(num_updates=400, n_samples=3000, **SETTINGS),
-        "structure MCMC": lambda: dg.StructureMCMC(max_seconds=4.0, **SETTINGS),
-        "structure MCMC, fair prior": lambda: dg.StructureMCMC(
-            max_seconds=4.0, prior="fair", **SETTINGS
+        "order flow": lambda config: dg.OrderGFlowNet(
+            num_updates=config.flow_updates, n_samples=config.flow_draws, **SETTINGS
         ),
-        "bootstrap GES": lambda: dg.BootstrapGES(max_seconds=1.0, **SETTINGS),
-        "bootstrap PC": lambda: dg.BootstrapPC(max_seconds=2.0, **OF_PC),
+        "structure MCMC": lambda config: dg.StructureMCMC(
+            max_seconds=config.chain_seconds, **SETTINGS
+        ),
+        "structure MCMC, fair prior": lambda config: dg.StructureMCMC(
+            max_seconds=config.chain_seconds, prior="fair", **SETTINGS
+        ),
+        "bootstrap GES": lambda config: dg.BootstrapGES(max_seconds=config.ges_seconds, **SETTINGS),
+        "bootstrap PC": lambda config: dg.BootstrapPC(max_seconds=config.pc_seconds, **OF_PC),
     },
     "sachs": {
-        "exact": lambda: dg.ExactPosterior(),
-        "DAG-GFlowNet": lambda: dg.DAGGFlowNet(max_seconds=40.0),
-        "order flow": lambda: dg.OrderGFlowNet(max_seconds=30.0),
-        "structure MCMC": lambda: dg.StructureMCMC(max_seconds=5.0),
-        "order MCMC": lambda: dg.OrderMCMC(max_seconds=5.0),
-        "partition MCMC": lambda: dg.PartitionMCMC(max_seconds=5.0),
-        "bootstrap GES": lambda: dg.BootstrapGES(max_seconds=10.0),
-        "bootstrap PC": lambda: dg.BootstrapPC(max_seconds=10.0),
+        "exact": lambda config: dg.ExactPosterior(),
+        "DAG-GFlowNet": lambda config: dg.DAGGFlowNet(max_seconds=config.flow_seconds),
+        "order flow": lambda config: dg.OrderGFlowNet(max_seconds=config.order_flow_seconds),
+        "structure MCMC": lambda config: dg.StructureMCMC(max_seconds=config.chain_seconds),
+        "order MCMC": lambda config: dg.OrderMCMC(max_seconds=config.chain_seconds),
+        "partition MCMC": lambda config: dg.PartitionMCMC(max_seconds=config.chain_seconds),
+        "bootstrap GES": lambda config: dg.BootstrapGES(max_seconds=config.bootstrap_seconds),
+        "bootstrap PC": lambda config: dg.BootstrapPC(max_seconds=config.bootstrap_seconds),
     },
 }
 FEATURES = {
@@ -68,10 +124,14 @@ FEATURES = {
 }
 
 
-def simulation(d: int, edges_per_node: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def simulation(
+    config: FiveConfig | TwentyConfig, edges_per_node: float, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return a table and the graph it is from."""
-    dag = dg.datasets.random_dag(d, edges_per_node=edges_per_node, random_state=seed)
-    simulated = dg.datasets.simulate_linear_gaussian(dag, NUM_ROWS, random_state=seed)
+    dag = dg.datasets.random_dag(
+        config.num_variables, edges_per_node=edges_per_node, random_state=seed
+    )
+    simulated = dg.datasets.simulate_linear_gaussian(dag, config.num_rows, random_state=seed)
     names = list(simulated.table.columns)
     return simulated.table, pd.DataFrame(dag, index=names, columns=names)
 
@@ -79,13 +139,13 @@ def simulation(d: int, edges_per_node: float, seed: int) -> tuple[pd.DataFrame, 
 # --- five variables: every feature against the exact posterior ---------------------------------
 
 
-def five(seed: int) -> list[Row]:
-    table, _ = simulation(5, 1.0, seed)
+def five(seed: int, config: FiveConfig) -> list[Row]:
+    table, _ = simulation(config, config.edges_per_node, seed)
     exact = dg.ExactPosterior(standardize=True, progress=False).fit(table)
     rows = []
     for name, make in METHODS["five"].items():
         begin = time.perf_counter()
-        posterior = make().fit(table).posterior_
+        posterior = make(config).fit(table).posterior_
         seconds = time.perf_counter() - begin
         ways = {name: posterior}
         if name == "DAG-GFlowNet":
@@ -129,15 +189,15 @@ def correlations(rows: list[Row]) -> list[Row]:
 # --- twenty variables: distance to the graph ---------------------------------------------------
 
 
-def twenty(edges_per_node: int, seed: int) -> list[Row]:
-    table, truth = simulation(20, edges_per_node, 1000 * edges_per_node + seed)
+def twenty(edges_per_node: int, seed: int, config: TwentyConfig) -> list[Row]:
+    table, truth = simulation(config, edges_per_node, 1000 * edges_per_node + seed)
     scores = dg.local_scores(table, standardize=True)
     rows = []
     for name, make in METHODS["twenty"].items():
-        if name == "bootstrap GES" and seed >= GRAPHS_OF_GES:
+        if name == "bootstrap GES" and seed >= config.num_ges_graphs:
             continue
         try:
-            judged = _judged(make(), table, scores, truth)
+            judged = _judged(make(config), table, scores, truth)
         except RuntimeError:
             continue  # all replicates of PC contradicted themselves; the table counts the graphs
         del judged["marginals"]  # there is nothing exact to hold them against
@@ -201,10 +261,10 @@ def _mean(values: pd.Series) -> str:
 # --- Sachs ------------------------------------------------------------------------------------
 
 
-def sachs(kind: str, method: str) -> list[Row]:
+def sachs(kind: str, method: str, config: SachsConfig) -> list[Row]:
     """Fit one method to the observational or the interventional table."""
     truth = dg.datasets.true_graph("sachs")
-    estimator = METHODS["sachs"][method]()
+    estimator = METHODS["sachs"][method](config)
     known = estimator.get_params()
     settings = {"random_state": 0, "progress": False}
     if kind == "observational":
@@ -239,18 +299,17 @@ def beside_exact(rows: list[Row]) -> list[Row]:
 
 # --- what is shown -----------------------------------------------------------------------------
 
-STUDIES: dict[str, tuple[Callable[..., list[Row]], list[tuple]]] = {
-    "five": (five, [(seed,) for seed in range(10)]),
-    "twenty": (twenty, [(k, seed) for seed in range(25) for k in (1, 2)]),
-    "sachs": (
-        sachs,
-        [
-            (kind, method)
-            for method in METHODS["sachs"]
-            for kind in ("observational", "interventional")
-        ],
-    ),
-}
+STUDIES: dict[str, Callable[..., list[Row]]] = {"five": five, "twenty": twenty, "sachs": sachs}
+
+
+def cases(study: str, config: Any) -> list[tuple]:
+    """List the cases of a study, each of which is a process's to run."""
+    if study == "five":
+        return [(seed,) for seed in config.seeds]
+    if study == "twenty":
+        return [(k, seed) for seed in config.seeds for k in config.edges_per_node]
+    kinds = ("observational", "interventional")
+    return [(kind, method) for method in METHODS["sachs"] for kind in kinds]
 
 
 def tables(study: str, rows: list[Row]) -> str:
@@ -343,21 +402,25 @@ def draw_twenty(rows: list[Row], path: Path) -> None:
     plt.close(figure)
 
 
-def measured(study: str, case: tuple) -> tuple[str, list[Row], float]:
+def measured(study: str, case: tuple, config: Any) -> tuple[str, list[Row], float]:
     """Run one case of a study, and say how long it took."""
     begin = time.perf_counter()
     warnings.simplefilter("ignore", UntrustedPosteriorWarning)  # the tables say so
-    rows = STUDIES[study][0](*case)
+    rows = STUDIES[study](*case, config)
     return study, rows, time.perf_counter() - begin
 
 
-def main() -> None:
+def main(configs: Mapping[str, Any] = CONFIGS) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=STUDIES, default=list(STUDIES))
     args = parser.parse_args()
-    spent = dict.fromkeys(args.only, 0.0)
-    cases = [(study, case) for study in args.only for case in STUDIES[study][1]]
-    for study, made, seconds in run_cases(measured, cases):
+    run, spent = manifest.about(manifest.command("dag_gflownet")), dict.fromkeys(args.only, 0.0)
+    planned = [
+        (study, case, configs[study])
+        for study in args.only
+        for case in cases(study, configs[study])
+    ]
+    for study, made, seconds in run_cases(measured, planned):
         for row in made:
             put(FOLDER / "results.jsonl", row, key=("study", "case", "method"))
         spent[study] += seconds / PROCESSES
@@ -366,6 +429,7 @@ def main() -> None:
         text = f"{tables(study, rows)}\n\n{provenance(seconds)}"
         fill(FOLDER / "README.md", study, text)
     draw_pictures()
+    manifest.write(FOLDER, manifest.entries(run, {study: configs[study] for study in args.only}))
 
 
 def draw_pictures() -> None:

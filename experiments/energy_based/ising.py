@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,22 +15,31 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from dag_gfn.gflownet.energy import EnergyModel, EnergySettings, EnergyState, init, train
+from dag_gfn.gflownet.generic import GenericSettings
 from dag_gfn.gflownet.spaces import binary_vectors
 
 REFIT = "EB-GFN, then without penalty on the large ones"
 
 
-class IsingSettings(NamedTuple):
-    """What is measured."""
+@dataclass(frozen=True)
+class IsingSettings:
+    """What the study of couplings depends on."""
 
-    energy: EnergySettings
+    energy: EnergySettings = EnergySettings(
+        GenericSettings(width=64, num_layers=2, batch_size=8, exploration=0.0),
+        num_back=16,
+        data_batch_size=512,
+        steps_back=10,
+    )
     side: int = 10  # of the torus; even, so that it has the colours of a chequerboard
     sigma: float = 0.1  # coupling of neighbours
     penalty: float = 0.005  # on the sum of |J|, in training the energy
     logistic_penalty: float = 0.05  # the same for pseudo-likelihood
-    num_rows: int = 2000
+    num_rows: int = 2000  # each from a Gibbs chain of its own
+    num_sweeps: int = 300  # of such a chain
     num_chunks: int = 14  # with the penalty, and as many without; each half of them is averaged
     chunk: int = 50  # updates
+    seed: int = 0  # of the chains and the networks
 
 
 def torus(side: int) -> NDArray[np.float64]:
@@ -39,9 +49,11 @@ def torus(side: int) -> NDArray[np.float64]:
     return np.kron(ring, np.eye(side)) + np.kron(np.eye(side), ring)
 
 
-def gibbs(side: int, sigma: float, num_rows: int, *, num_sweeps: int = 300) -> NDArray[np.int64]:
+def gibbs(
+    side: int, sigma: float, num_rows: int, *, num_sweeps: int = 300, seed: int = 0
+) -> NDArray[np.int64]:
     """Draw spins, [num_rows, d], each row from a chain of its own."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     colour = np.indices((side, side)).sum(axis=0) % 2
     spins = rng.choice([-1, 1], size=(num_rows, side, side))
     for _ in range(num_sweeps):
@@ -130,7 +142,7 @@ def learn(
     truth = settings.sigma * torus(settings.side)
     space = binary_vectors(d, lambda bits: jnp.zeros(len(bits)))
     model = ising_model(d, penalty, support)
-    state = state or init(space, settings.energy, model, jax.random.key(0))
+    state = state or init(space, settings.energy, model, jax.random.key(settings.seed))
     data = jnp.asarray((spins + 1) // 2, jnp.int32)
     matrices, acceptance, curve = [], [], []
     for _ in range(settings.num_chunks):
@@ -154,7 +166,13 @@ class Study(NamedTuple):
 
 def study(settings: IsingSettings) -> Study:
     """Learn couplings with the penalty, then the large ones without it; so too by regression."""
-    spins = gibbs(settings.side, settings.sigma, settings.num_rows)
+    spins = gibbs(
+        settings.side,
+        settings.sigma,
+        settings.num_rows,
+        num_sweeps=settings.num_sweeps,
+        seed=settings.seed,
+    )
     truth = settings.sigma * torus(settings.side)
     everywhere = ~np.eye(settings.side**2, dtype=bool)
     regress = partial(pseudo_likelihood, spins)

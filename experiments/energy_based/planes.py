@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import haiku as hk
@@ -21,6 +22,7 @@ from dag_gfn.gflownet.energy import (
     log_weights,
     train,
 )
+from dag_gfn.gflownet.generic import GenericSettings
 from dag_gfn.gflownet.spaces import binary_vectors
 from experiments.energy_based.densities import BITS, DENSITIES, Grid, entropy, grid_of
 
@@ -28,18 +30,26 @@ VIEW = 4.2  # what is drawn reaches from minus this to this
 SPACE = binary_vectors(2 * BITS, lambda bits: jnp.zeros(len(bits)))
 
 
-class PlaneSettings(NamedTuple):
-    """What is measured."""
+@dataclass(frozen=True)
+class PlaneSettings:
+    """What the study of densities depends on."""
 
-    energy: EnergySettings
-    num_updates: int
-    num_last: int  # updates after those, with a tenth of both learning rates
+    energy: EnergySettings = EnergySettings(
+        GenericSettings(width=128, num_layers=3, batch_size=32, exploration=0.0),
+        num_back=32,
+        data_batch_size=64,
+        steps_back=32,
+        warmup=2000,
+    )
+    num_updates: int = 4000
+    num_last: int = 1000  # updates after those, with a tenth of both learning rates
     width: int = 128  # of the energy's network
     num_layers: int = 3
     num_rows: int = 200_000  # to train on
     num_held_out: int = 4000
     num_draws: int = 10_000  # of the flow network, for log Z
     num_pixels: int = 120  # of a side of the picture of the energy
+    seed: int = 0  # of the points and the networks
 
 
 class Plane(NamedTuple):
@@ -65,12 +75,12 @@ def energy_model(width: int, num_layers: int) -> EnergyModel:
 
 def study(name: str, settings: PlaneSettings) -> Plane:
     """Train on a density, and measure on points that were held out."""
-    grid, rng = grid_of(name), np.random.default_rng(0)
+    grid, rng = grid_of(name), np.random.default_rng(settings.seed)
     model = energy_model(settings.width, settings.num_layers)
     rows = DENSITIES[name](settings.num_rows, rng)
     data = jnp.asarray(grid.encode(rows), jnp.int32)
     begin = time.process_time()
-    state = init(SPACE, settings.energy, model, jax.random.key(0))
+    state = init(SPACE, settings.energy, model, jax.random.key(settings.seed))
     stages = [(settings.energy, settings.num_updates)]
     if settings.num_last:
         stages.append((_slower(settings.energy), settings.num_last))

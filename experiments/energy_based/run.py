@@ -2,18 +2,17 @@
 
     .venv/bin/python -m experiments.energy_based.run
 
-Writes results.jsonl, the pictures, and the tables of README.md.
+Writes results.jsonl, the pictures, the tables of README.md, and manifest.json.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dag_gfn.gflownet.energy import EnergySettings
-from dag_gfn.gflownet.generic import GenericSettings
-from experiments import records
+from experiments import manifest, records
 from experiments.energy_based import ising, planes
 from experiments.processes import run_cases
 
@@ -22,25 +21,8 @@ PLANES = ("2spirals", "8gaussians", "circles", "moons", "pinwheel")
 # Negative log-likelihoods of the paper, and -log RMSE of the couplings.
 PAPER = {"2spirals": 20.05, "8gaussians": 19.98, "circles": 20.55, "pinwheel": 19.55}
 PAPER_ISING = {"EB-GFN": 6.1}
-PLANE_SETTINGS = planes.PlaneSettings(
-    EnergySettings(
-        GenericSettings(width=128, num_layers=3, batch_size=32, exploration=0.0),
-        num_back=32,
-        data_batch_size=64,
-        steps_back=32,
-        warmup=2000,
-    ),
-    num_updates=4000,
-    num_last=1000,
-)
-ISING_SETTINGS = ising.IsingSettings(
-    EnergySettings(
-        GenericSettings(width=64, num_layers=2, batch_size=8, exploration=0.0),
-        num_back=16,
-        data_batch_size=512,
-        steps_back=10,
-    )
-)
+CONFIGS: dict[str, Any] = {"ising": ising.IsingSettings()}
+CONFIGS |= dict.fromkeys(PLANES, planes.PlaneSettings())
 
 
 def measure(name: str, settings: Any) -> tuple[str, planes.Plane | ising.Study]:
@@ -105,11 +87,11 @@ def report(learned: ising.Study, found: list[planes.Plane], seconds: float, fold
     records.fill(readme, "provenance", f"Measured in {records.provenance(seconds)}")
 
 
-def main() -> None:
-    begin = time.perf_counter()
-    cases = [("ising", ISING_SETTINGS), *((name, PLANE_SETTINGS) for name in PLANES)]
-    made = dict(run_cases(measure, cases))
+def main(configs: Mapping[str, Any] = CONFIGS) -> None:
+    run, begin = manifest.about(manifest.command("energy_based")), time.perf_counter()
+    made = dict(run_cases(measure, list(configs.items())))
     report(made["ising"], [made[name] for name in PLANES], time.perf_counter() - begin, FOLDER)
+    manifest.write(FOLDER, manifest.entries(run, configs))
 
 
 if __name__ == "__main__":

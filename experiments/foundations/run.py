@@ -2,7 +2,8 @@
 
     .venv/bin/python -m experiments.foundations.run [--only STUDY ...]
 
-Results go to results.jsonl, from which the tables of the README and the picture are made.
+Results go to results.jsonl, from which the tables of the README and the picture are made, and what
+they were made with to manifest.json.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,16 +40,44 @@ from dag_gfn.gflownet.generic import (
 )
 from dag_gfn.gflownet.spaces import Space, binary_vectors, dag_edges, hypergrid
 from dag_gfn.plots.style import BLUE, VERMILION
+from experiments import manifest
 from experiments.records import Row, fill, markdown, provenance, put, read
 
 FOLDER = Path(__file__).parent
 GREEN = "#009E73"  # of Okabe and Ito's colours, as the others
-SETTINGS = GenericSettings("sub_trajectory_balance", width=128, batch_size=64)
-# Updates at each learning rate, one after the other.
-SCHEDULE = ((6000, 4e-3), (2000, 1e-3), (1000, 2e-4))
-CHUNK = 500
-NUM_GRAPHS_DRAWN = 50_000
-TABLES = ("gaussian5", "gaussian10", "sachs")
+
+
+@dataclass(frozen=True)
+class FlowsConfig:
+    """What the study of state-conditional flows depends on."""
+
+    spaces: tuple[str, ...] = ("hypergrid", "spins", "graphs")
+    grid: tuple[int, int] = (3, 6)  # dimension of the hypergrid, cells a side
+    least_reward: float = 0.01  # of the hypergrid
+    num_spins: int = 5
+    graph_variables: int = 4
+    graph_rows: int = 30
+    table_seed: int = 3
+    policy: GenericSettings = GenericSettings("sub_trajectory_balance", width=128, batch_size=64)
+    # Updates at each learning rate, one after the other.
+    schedule: tuple[tuple[int, float], ...] = ((6000, 4e-3), (2000, 1e-3), (1000, 2e-4))
+    chunk: int = 500  # updates
+    seeds: tuple[int, int] = (0, 1)  # of the networks for R and for -R log R
+
+
+@dataclass(frozen=True)
+class ConditionConfig:
+    """What the study of conditions on a posterior depends on."""
+
+    tables: tuple[str, ...] = ("gaussian5", "gaussian10", "sachs")
+    num_rows: int = 100  # of the simulated ones
+    table_seed: int = 1
+    num_draws: int = 50_000  # graphs
+    max_seconds: float = 60.0  # of the training
+    seeds: tuple[int, int] = (0, 1)  # of the flow, and of the draws for a condition
+
+
+CONFIGS: dict[str, Any] = {"flows": FlowsConfig(), "condition": ConditionConfig()}
 
 
 def chain_of_spins(vectors: jax.Array) -> jax.Array:
@@ -55,14 +85,16 @@ def chain_of_spins(vectors: jax.Array) -> jax.Array:
     return 1.2 * (vectors[:, 1:] == vectors[:, :-1]).sum(axis=1) - 0.8 * vectors[:, 0]
 
 
-def small_table() -> pd.DataFrame:
-    return dg.datasets.simulate_linear_gaussian(4, 30, random_state=3).table
+def small_table(config: FlowsConfig) -> pd.DataFrame:
+    return dg.datasets.simulate_linear_gaussian(
+        config.graph_variables, config.graph_rows, random_state=config.table_seed
+    ).table
 
 
-SPACES: dict[str, Callable[[], Space]] = {
-    "hypergrid": lambda: hypergrid(3, 6, least_reward=0.01),
-    "spins": lambda: binary_vectors(5, chain_of_spins),
-    "graphs": lambda: dag_edges(dg.local_scores(small_table())),
+SPACES: dict[str, Callable[[FlowsConfig], Space]] = {
+    "hypergrid": lambda config: hypergrid(*config.grid, least_reward=config.least_reward),
+    "spins": lambda config: binary_vectors(config.num_spins, chain_of_spins),
+    "graphs": lambda config: dag_edges(dg.local_scores(small_table(config))),
 }
 
 
@@ -81,7 +113,9 @@ def reached(space: Space, found: Enumeration) -> NDArray[np.bool_]:
     return np.asarray(jnp.stack([from_one(row) for row in range(num)]))
 
 
-def train_given(space: Space, found: Enumeration, seed: int) -> tuple[Space, GenericState]:
+def train_given(
+    space: Space, found: Enumeration, seed: int, config: FlowsConfig
+) -> tuple[Space, GenericState]:
     """Train one network for the samplers that begin at all the states."""
     known, num = conditional(space), len(found.depth)
     # Every depth begins as often, as most states are deep and have the simplest flows.
@@ -99,26 +133,28 @@ def train_given(space: Space, found: Enumeration, seed: int) -> tuple[Space, Gen
             rollout = roll_out(known, settings, state.params["network"], key_walk, start)
             return update(known, settings, state._replace(key=key), rollout)
 
-        return jax.lax.scan(learn, state, None, length=CHUNK)[0]
+        return jax.lax.scan(learn, state, None, length=config.chunk)[0]
 
-    state = init(known, SETTINGS, jax.random.key(seed))
-    for num_updates, rate in SCHEDULE:
-        for _ in trange(max(1, num_updates // CHUNK), desc=f"rate {rate:g}", leave=False):
-            state = train(state, SETTINGS._replace(learning_rate=rate))
+    state = init(known, config.policy, jax.random.key(seed))
+    for num_updates, rate in config.schedule:
+        for _ in trange(max(1, num_updates // config.chunk), desc=f"rate {rate:g}", leave=False):
+            state = train(state, config.policy._replace(learning_rate=rate))
     return known, state
 
 
-def log_flows(space: Space, found: Enumeration, seed: int) -> NDArray[np.float64]:
+def log_flows(
+    space: Space, found: Enumeration, seed: int, config: FlowsConfig
+) -> NDArray[np.float64]:
     """Return the learned log F(s | s) of all states, [N]."""
-    known, state = train_given(space, found, seed)
-    output = evaluate_policy(known, SETTINGS, state.params["network"], begin_at(found.states))
+    known, state = train_given(space, found, seed, config)
+    output = evaluate_policy(known, config.policy, state.params["network"], begin_at(found.states))
     return np.asarray(output.log_flow, float)
 
 
-def conditional_flows(name: str) -> Row:
+def conditional_flows(name: str, config: FlowsConfig) -> Row:
     """Learn F(s | s) of the rewards R and -R log R, and what follows from the two."""
     begin = time.perf_counter()
-    space = SPACES[name]()
+    space = SPACES[name](config)
     found = enumerate_states(space)
     # So that -R log R is positive and falls with R: the largest reward is 1/e.
     shift = float(found.log_reward.max()) + 1.0
@@ -128,8 +164,9 @@ def conditional_flows(name: str) -> Row:
     def log_entropic(states: Any) -> jax.Array:
         return scaled.log_reward(states) + jnp.log(-scaled.log_reward(states))
 
-    learned = log_flows(scaled, found, seed=0)
-    learned_entropic = log_flows(scaled._replace(log_reward=log_entropic), found, seed=1)
+    entropic = scaled._replace(log_reward=log_entropic)
+    learned = log_flows(scaled, found, config.seeds[0], config)
+    learned_entropic = log_flows(entropic, found, config.seeds[1], config)
     inside = np.where(reached(space, found), log_reward, -np.inf)
     flow = logsumexp(inside, axis=1)
     share = np.exp(inside - flow[:, None])
@@ -225,11 +262,13 @@ def _pair_information(probability: Callable[..., float], first: int, second: int
 # --- conditions on a table's posterior ---------------------------------------------------------
 
 
-def table_scores(name: str) -> dg.LocalScores:
+def table_scores(name: str, config: ConditionConfig) -> dg.LocalScores:
     if name == "sachs":
         return dg.local_scores(np.log(dg.datasets.load_sachs()), standardize=True)
     d = int(name.removeprefix("gaussian"))
-    table = dg.datasets.simulate_linear_gaussian(d, 100, random_state=1).table
+    table = dg.datasets.simulate_linear_gaussian(
+        d, config.num_rows, random_state=config.table_seed
+    ).table
     return dg.local_scores(table, standardize=True)
 
 
@@ -249,12 +288,15 @@ def conditions(scores: dg.LocalScores, edges: NDArray[np.float64]) -> list[list[
     return chosen
 
 
-def condition(name: str) -> Row:
+def condition(name: str, config: ConditionConfig) -> Row:
     """Condition one trained flow over and over, beside an exact posterior for each condition."""
     begin = time.perf_counter()
-    scores = table_scores(name)
+    scores = table_scores(name, config)
     exact = dg.ExactPosterior(progress=False, random_state=0).infer(scores)
-    model = OrderGFlowNet(random_state=0, n_samples=NUM_GRAPHS_DRAWN, max_seconds=60)
+    seed, draws_seed = config.seeds
+    model = OrderGFlowNet(
+        random_state=seed, n_samples=config.num_draws, max_seconds=config.max_seconds
+    )
     model.infer(scores)
     trained = time.perf_counter()
     points: dict[str, list[float]] = {
@@ -264,7 +306,7 @@ def condition(name: str) -> Row:
     for edges in conditions(scores, exact.edge_marginals_.to_numpy()):
         given_exact = dg.ExactPosterior(progress=False).infer(scores.constrained(edges))
         before = time.perf_counter()
-        given = model.condition(edges, random_state=1)
+        given = model.condition(edges, random_state=draws_seed)
         condition_seconds.append(time.perf_counter() - before)
         probability = given.metadata["probability"]
         difference = given.edge_marginals() - given_exact.edge_marginals_
@@ -318,9 +360,9 @@ def _listed(values: Any) -> list[float]:
 
 # --- what is shown -----------------------------------------------------------------------------
 
-STUDIES: dict[str, tuple[Callable[[str], Row], tuple[str, ...]]] = {
-    "flows": (conditional_flows, tuple(SPACES)),
-    "condition": (condition, TABLES),
+STUDIES: dict[str, Callable[[str, Any], Row]] = {
+    "flows": conditional_flows,
+    "condition": condition,
 }
 COLUMNS: dict[str, dict[str, str | Callable[[Row], str]]] = {
     "flows": {
@@ -368,10 +410,19 @@ COLUMNS: dict[str, dict[str, str | Callable[[Row], str]]] = {
 }
 
 
-def draw(rows: list[Row], path: Path) -> None:
+def cases(configs: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the spaces and the tables, by study."""
+    return {"flows": configs["flows"].spaces, "condition": configs["condition"].tables}
+
+
+def draw(rows: list[Row], path: Path, configs: Mapping[str, Any]) -> None:
     """Draw what was learned against what is exact, each study in its panels."""
     figure, axes = plt.subplots(2, 2, figsize=(8, 7.4), layout="constrained")
-    colours = dict(zip([*SPACES, *TABLES], (BLUE, VERMILION, GREEN) * 2, strict=False))
+    colours = {
+        name: colour
+        for names in cases(configs).values()
+        for name, colour in zip(names, (BLUE, VERMILION, GREEN), strict=False)
+    }
     flow_axes, entropy_axes, information_axes, condition_axes = axes.flat
     for row in rows:
         name, look = row["case"], {"s": 10, "alpha": 0.6, "linewidths": 0}
@@ -408,21 +459,22 @@ def draw(rows: list[Row], path: Path) -> None:
     plt.close(figure)
 
 
-def main() -> None:
+def main(configs: Mapping[str, Any] = CONFIGS) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=STUDIES, default=list(STUDIES))
     args = parser.parse_args()
+    run = manifest.about(manifest.command("foundations"))
     results, readme = FOLDER / "results.jsonl", FOLDER / "README.md"
     for study in args.only:
-        measure, cases = STUDIES[study]
-        for case in cases:
-            row = measure(case)
+        for case in cases(configs)[study]:
+            row = STUDIES[study](case, configs[study])
             print({key: row[key] for key in row if key not in ("points", "information")})
             put(results, row, key=("study", "case"))
         rows = [row for row in read(results) if row["study"] == study]
         where = provenance(sum(row["seconds"] for row in rows))
         fill(readme, study, f"{markdown(rows, COLUMNS[study])}\n\n{where}")
-    draw(read(results), FOLDER / "figure.png")
+    draw(read(results), FOLDER / "figure.png", configs)
+    manifest.write(FOLDER, manifest.entries(run, {study: configs[study] for study in args.only}))
 
 
 if __name__ == "__main__":

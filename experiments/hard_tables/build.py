@@ -1,6 +1,6 @@
 """Write the exact posterior of every hard table to exact/NAME.json.
 
-.venv/bin/python experiments/hard_tables/build.py
+.venv/bin/python -m experiments.hard_tables.build
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from barriers import NUM_VARIABLES, barriers, way_out_of_the_empty_graph
-from tables import TABLES, local_scores
 
 import dag_gfn as dg
+from experiments.hard_tables.barriers import NUM_VARIABLES, barriers, way_out_of_the_empty_graph
+from experiments.hard_tables.tables import TABLES, local_scores
 
 FOLDER = Path(__file__).parent / "exact"
 

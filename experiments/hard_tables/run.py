@@ -1,9 +1,9 @@
 """Run the samplers on every hard table and write results.jsonl and the tables of the README.
 
-    .venv/bin/python experiments/hard_tables/run.py [--only TABLE ...] [--methods METHOD ...]
+    .venv/bin/python -m experiments.hard_tables.run [--only TABLE ...] [--methods METHOD ...]
 
-Each method is run with the same local scores and the same time, as often as `SEEDS` says; results
-of other tables and methods are kept.
+Each method is run with the same local scores and the same time, as often as `Config` says; results
+of other tables and methods are kept. At the end manifest.json says what they were made with.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from tables import TABLES, local_scores
 
 import dag_gfn as dg
 from dag_gfn.comparison.methods import run_method
@@ -28,16 +28,29 @@ from dag_gfn.mcmc.chains import Kernel
 from dag_gfn.mcmc.starts import random_starts
 from dag_gfn.mcmc.structure import structure_kernel
 from dag_gfn.scores import LocalScores
+from experiments import manifest
+from experiments.hard_tables.tables import TABLES, local_scores
+from experiments.records import fill, replace
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results.jsonl"
 README = FOLDER / "README.md"
-SECONDS = 3.0  # of each method with chains
-SEEDS = (0, 1, 2, 3)
-# Flows are run once: `DAGGFlowNet` for some updates, the one over canonical orders for so many
-# seconds, of which compiling takes some, and single-edge chains once more for as long.
-FLOW_SECONDS = 20.0
-FLOW_SEEDS = (0,)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the study depends on, besides the tables.
+
+    Flows are run once: `DAGGFlowNet` for some updates, the one over canonical orders for so many
+    seconds, of which compiling takes some, and single-edge chains once more for as long.
+    """
+
+    seconds: float = 3.0  # of each method with chains
+    seeds: tuple[int, ...] = (0, 1, 2, 3)
+    flow_updates: int = 2000
+    flow_seconds: float = 20.0
+    flow_draws: int = 50_000  # of the flow over orders
+    flow_seeds: tuple[int, ...] = (0,)
 
 
 class SingleEdgeMCMC(dg.StructureMCMC):
@@ -67,27 +80,37 @@ class RandomStartMCMC(dg.StructureMCMC):
         return kernel
 
 
-METHODS: dict[str, Callable[[], Any]] = {
-    "single edges, random starts": lambda: RandomStartMCMC(max_seconds=SECONDS),
-    "single edges": lambda: SingleEdgeMCMC(max_seconds=SECONDS),
-    "structure": lambda: dg.StructureMCMC(max_seconds=SECONDS),
-    "order": lambda: dg.OrderMCMC(max_seconds=SECONDS),
-    "partition": lambda: dg.PartitionMCMC(max_seconds=SECONDS),
-    "flow": lambda: dg.DAGGFlowNet(num_updates=2000),
-    "single edges as long": lambda: SingleEdgeMCMC(max_seconds=FLOW_SECONDS),
-    "order flow": lambda: dg.OrderGFlowNet(max_seconds=FLOW_SECONDS, n_samples=50_000),
+METHODS: dict[str, Callable[[Config], Any]] = {
+    "single edges, random starts": lambda config: RandomStartMCMC(max_seconds=config.seconds),
+    "single edges": lambda config: SingleEdgeMCMC(max_seconds=config.seconds),
+    "structure": lambda config: dg.StructureMCMC(max_seconds=config.seconds),
+    "order": lambda config: dg.OrderMCMC(max_seconds=config.seconds),
+    "partition": lambda config: dg.PartitionMCMC(max_seconds=config.seconds),
+    "flow": lambda config: dg.DAGGFlowNet(num_updates=config.flow_updates),
+    "single edges as long": lambda config: SingleEdgeMCMC(max_seconds=config.flow_seconds),
+    "order flow": lambda config: dg.OrderGFlowNet(
+        max_seconds=config.flow_seconds, n_samples=config.flow_draws
+    ),
 }
 RUN_ONCE = ("flow", "single edges as long", "order flow")
 
 
-def measure(table: str, method: str, seed: int) -> dict[str, Any]:
+def part(method: str, table: str) -> str:
+    """Return the name in the manifest of what can be measured alone."""
+    return f"{method}, {table}"
+
+
+CONFIGS = {part(method, table): Config() for method in METHODS for table in TABLES}
+
+
+def measure(table: str, method: str, seed: int, config: Config) -> dict[str, Any]:
     """Run one method on one table and compare it with the stored exact marginals."""
     stored = json.loads((FOLDER / "exact" / f"{table}.json").read_text(encoding="utf-8"))
     names = stored["variables"]
     exact = pd.DataFrame(stored["edge_marginals"], index=names, columns=names)
     scores = local_scores(table)
     scores.unconstrained_table  # noqa: B018 (computed now, outside the clock)
-    estimator = METHODS[method]().set_params(random_state=seed, progress=False)
+    estimator = METHODS[method](config).set_params(random_state=seed, progress=False)
     begin = time.process_time()
     run = run_method(estimator, scores, table=pd.DataFrame(), constraints={})
     if run.refusal:
@@ -149,32 +172,31 @@ def _stored() -> list[dict[str, Any]]:
     ]
 
 
-def main() -> None:
+def main(configs: Mapping[str, Config] = CONFIGS) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=TABLES, default=list(TABLES))
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     args = parser.parse_args()
+    run = manifest.about(manifest.command("hard_tables"))
     for method in args.methods:
         # Compiled once, outside the clock of any run.
         if method not in RUN_ONCE:
-            METHODS[method]().set_params(max_seconds=1.0, progress=False).infer(
+            config = configs[part(method, args.only[0])]
+            METHODS[method](config).set_params(max_seconds=1.0, progress=False).infer(
                 local_scores("balanced_parity")
             )
         for table in args.only:
-            for seed in FLOW_SEEDS if method in RUN_ONCE else SEEDS:
-                made = measure(table, method, seed)
+            config = configs[part(method, table)]
+            for seed in config.flow_seeds if method in RUN_ONCE else config.seeds:
+                made = measure(table, method, seed, config)
                 print(json.dumps(made), flush=True)
                 key = ("table", "method", "seed")
                 kept = [old for old in _stored() if any(old[k] != made[k] for k in key)]
                 lines = [json.dumps(_plain(result)) for result in [*kept, made]]
-                RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    text = README.read_text(encoding="utf-8")
-    before, rest = text.split("<!-- begin results -->\n")
-    after = rest.split("<!-- end results -->")[1]
-    table = report(pd.DataFrame(_stored()))
-    README.write_text(
-        f"{before}<!-- begin results -->\n{table}\n<!-- end results -->{after}", encoding="utf-8"
-    )
+                replace(RESULTS, "\n".join(lines) + "\n")
+    fill(README, "results", report(pd.DataFrame(_stored())))
+    parts = [part(method, table) for method in args.methods for table in args.only]
+    manifest.write(FOLDER, manifest.entries(run, {name: configs[name] for name in parts}))
 
 
 def _plain(result: dict[str, Any]) -> dict[str, Any]:

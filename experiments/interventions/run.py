@@ -2,13 +2,15 @@
 
     .venv/bin/python -m experiments.interventions.run
 
-Results go to results.jsonl, from which the tables of the README are made.
+Results go to results.jsonl, from which the tables of the README are made, and what they were made
+with to manifest.json.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,12 +20,25 @@ import pandas as pd
 
 import dag_gfn as dg
 from dag_gfn.plots.style import VERMILION
+from experiments import manifest
 from experiments.records import Row, fill, markdown, provenance, put, read
 
 FOLDER = Path(__file__).parent
 KEY = ("study", "score", "case")
-ADJACENT = 0.5  # probability above which two proteins count as joined by an edge
-SETTLED = 0.95  # share of the likelier direction above which it counts as known
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the study depends on, besides the cells."""
+
+    levels: tuple[str, ...] = ("low", "middle", "high")  # that columns are cut into for BDe
+    adjacent: float = 0.5  # probability above which two proteins count as joined by an edge
+    settled: float = 0.95  # share of the likelier direction above which it counts as known
+    seed: int = 0  # of the graphs that are drawn from a posterior
+
+
+CONFIG = Config()
+CONFIGS = {"interventions": CONFIG}  # of each part of the manifest; there is but one
 
 
 class Cells(NamedTuple):
@@ -37,7 +52,7 @@ class Cells(NamedTuple):
 class Model(NamedTuple):
     """A score, and the table in the form that it takes."""
 
-    transform: Callable[[pd.DataFrame], pd.DataFrame]
+    transform: Callable[[pd.DataFrame, Config], pd.DataFrame]
     words: dict[str, Any]
 
 
@@ -45,14 +60,19 @@ def load() -> Cells:
     return Cells(*dg.datasets.load_sachs(interventions=True, conditions=True))
 
 
-def thirds(table: pd.DataFrame) -> pd.DataFrame:
-    """Cut every column into three levels with as many rows each."""
-    return table.apply(lambda column: pd.qcut(column, 3, labels=["low", "middle", "high"]))
+def logarithms(table: pd.DataFrame, _: Config) -> pd.DataFrame:
+    return np.log(table)
+
+
+def levels(table: pd.DataFrame, config: Config) -> pd.DataFrame:
+    """Cut every column into levels with as many rows each."""
+    names = list(config.levels)
+    return table.apply(lambda column: pd.qcut(column, len(names), labels=names))
 
 
 MODELS = {
-    "bge": Model(np.log, {"score": "bge", "standardize": True}),
-    "bde": Model(thirds, {"score": "bde"}),
+    "bge": Model(logarithms, {"score": "bge", "standardize": True}),
+    "bde": Model(levels, {"score": "bde"}),
 }
 ANALYSES = {
     "one condition": "the first condition alone (853 cells)",
@@ -80,13 +100,15 @@ def truth_of(cells: Cells) -> pd.DataFrame:
 # --- the posterior over graphs -------------------------------------------------------------------
 
 
-def analyse(cells: Cells, score: str, analysis: str) -> tuple[Row, dg.Posterior]:
+def analyse(
+    cells: Cells, score: str, analysis: str, config: Config = CONFIG
+) -> tuple[Row, dg.Posterior]:
     """Compute the exact posterior, and hold it against the network of the literature."""
     begin = time.perf_counter()
     model, truth = MODELS[score], truth_of(cells)
     table, words = rows_and_words(cells, analysis)
-    scores = dg.local_scores(model.transform(table), **model.words, **words)
-    exact = dg.ExactPosterior(progress=False, random_state=0).infer(scores)
+    scores = dg.local_scores(model.transform(table, config), **model.words, **words)
+    exact = dg.ExactPosterior(progress=False, random_state=config.seed).infer(scores)
     posterior, edges = exact.posterior_, exact.edge_marginals_.to_numpy()
     num_set = int(cells.targets.notna().sum()) if analysis == "perfect" else 0
     row = {
@@ -98,7 +120,7 @@ def analyse(cells: Cells, score: str, analysis: str) -> tuple[Row, dg.Posterior]
         "edges": float(edges.sum()),
         "expected_shd": dg.metrics.expected_shd(posterior, truth),
         "auroc": dg.metrics.auroc(posterior, truth),
-        **directions(edges, truth.to_numpy(bool)),
+        **directions(edges, truth.to_numpy(bool), config),
         "entropy": posterior.entropy(scores.log_score),
         "log_evidence": exact.log_evidence_,
         "log_evidence_of_all_values": None,
@@ -107,16 +129,16 @@ def analyse(cells: Cells, score: str, analysis: str) -> tuple[Row, dg.Posterior]
     }
     if analysis != "one condition":
         row["log_evidence_of_all_values"] = exact.log_evidence_ + (
-            log_evidence_of_set_values(cells, score) if analysis == "perfect" else 0.0
+            log_evidence_of_set_values(cells, score, config) if analysis == "perfect" else 0.0
         )
     return row, posterior
 
 
-def directions(edges: np.ndarray, truth: np.ndarray) -> Row:
+def directions(edges: np.ndarray, truth: np.ndarray, config: Config = CONFIG) -> Row:
     """Count the pairs that are joined, those whose direction is known, and which are right."""
     joined = edges + edges.T
-    pairs = np.triu(joined > ADJACENT, 1)
-    settled = pairs & (np.maximum(edges, edges.T) > SETTLED * joined)
+    pairs = np.triu(joined > config.adjacent, 1)
+    settled = pairs & (np.maximum(edges, edges.T) > config.settled * joined)
     right = (truth & (edges > edges.T)) | (truth & (edges > edges.T)).T
     in_truth = truth | truth.T
     return {
@@ -128,14 +150,14 @@ def directions(edges: np.ndarray, truth: np.ndarray) -> Row:
     }
 
 
-def log_evidence_of_set_values(cells: Cells, score: str) -> float:
+def log_evidence_of_set_values(cells: Cells, score: str, config: Config = CONFIG) -> float:
     """Return what the values that were set add to the evidence of perfect interventions.
 
     In each condition they are taken for draws of one distribution, whatever the rest of the cell is
     like, as the score of imperfect interventions takes them for where there are no parents.
     """
     model = MODELS[score]
-    table, words = model.transform(cells.table), {"interventions": cells.targets}
+    table, words = model.transform(cells.table, config), {"interventions": cells.targets}
     perfect = dg.local_scores(table, **model.words, **words)
     imperfect = dg.local_scores(table, **model.words, **words, conditions=cells.conditions)
     return sum(
@@ -146,7 +168,7 @@ def log_evidence_of_set_values(cells: Cells, score: str) -> float:
 # --- the mechanisms ------------------------------------------------------------------------------
 
 
-def mechanism(cells: Cells, score: str, condition: str) -> Row:
+def mechanism(cells: Cells, score: str, condition: str, config: Config = CONFIG) -> Row:
     """Ask whether a reagent changed its target's mechanism, and whether it cut it off.
 
     The parents are those of the network of the literature, for any other set could have the
@@ -154,7 +176,7 @@ def mechanism(cells: Cells, score: str, condition: str) -> Row:
     """
     begin = time.perf_counter()
     model, truth = MODELS[score], truth_of(cells)
-    table = model.transform(cells.table)
+    table = model.transform(cells.table, config)
     inside = cells.conditions == condition
     target = cells.targets[inside].iloc[0]
     only_here = cells.targets.where(inside, None)
@@ -269,23 +291,25 @@ def draw(posteriors: dict[str, dg.Posterior], truth: pd.DataFrame, path: Path) -
     plt.close(figure)
 
 
-def main() -> None:
+def main(config: Config = CONFIG) -> None:
+    run = manifest.about(manifest.command("interventions"))
     results, readme, cells = FOLDER / "results.jsonl", FOLDER / "README.md", load()
     for score in MODELS:
         posteriors = {}
         for analysis in ANALYSES:
-            row, posteriors[analysis] = analyse(cells, score, analysis)
+            row, posteriors[analysis] = analyse(cells, score, analysis, config)
             print({key: row[key] for key in row if key != "marginals"})
             put(results, row, key=KEY)
         draw(posteriors, truth_of(cells), FOLDER / f"{score}.png")
         for condition in cells.conditions[cells.targets.notna()].unique():
-            row = mechanism(cells, score, condition)
+            row = mechanism(cells, score, condition, config)
             print(row)
             put(results, row, key=KEY)
     rows = read(results)
     for name, text in tables_of(rows, cells).items():
         fill(readme, name, text)
     fill(readme, "provenance", provenance(sum(row["seconds"] for row in rows)))
+    manifest.write(FOLDER, manifest.entries(run, {"interventions": config}))
 
 
 if __name__ == "__main__":

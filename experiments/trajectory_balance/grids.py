@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,41 +12,59 @@ from dag_gfn.gflownet.generic import GenericSettings
 from experiments import records
 from experiments.flow_matching.curves import columns, grid, learning_curve, mean_error
 
-LEAST_REWARD = 1e-3
-GRIDS = {"4-D, 8 cells a side": (4, 8), "2-D, 64 cells a side": (2, 64)}
 OBJECTIVES = {
     "trajectory_balance": ("trajectory balance", "#0072B2"),
     "sub_trajectory_balance": ("sub-trajectory balance", "#009E73"),
     "detailed_balance": ("detailed balance", "#E69F00"),
     "flow_matching": ("flow matching", "#D55E00"),
 }
-UPDATES = {"4-D, 8 cells a side": 3000, "2-D, 64 cells a side": 1000}
-SEEDS = {"4-D, 8 cells a side": (0, 1), "2-D, 64 cells a side": (0,)}
 LEARN_BACKWARD = ("trajectory_balance", "detailed_balance")  # flow matching has none to learn
-SETTINGS = GenericSettings(
-    width=128, num_layers=2, batch_size=32, exploration=0.01, learning_rate=1e-3
-)
 
 
-def cases() -> list[tuple[str, str, bool, int]]:
+@dataclass(frozen=True)
+class Config:
+    """What the study depends on; grids are known by their names."""
+
+    grids: dict[str, tuple[int, int]] = field(  # dimension, cells a side
+        default_factory=lambda: {"4-D, 8 cells a side": (4, 8), "2-D, 64 cells a side": (2, 64)}
+    )
+    least_reward: float = 1e-3  # R0
+    updates: dict[str, int] = field(
+        default_factory=lambda: {"4-D, 8 cells a side": 3000, "2-D, 64 cells a side": 1000}
+    )
+    every: int = 10  # updates between two looks, at first
+    seeds: dict[str, tuple[int, ...]] = field(
+        default_factory=lambda: {"4-D, 8 cells a side": (0, 1), "2-D, 64 cells a side": (0,)}
+    )
+    policy: GenericSettings = GenericSettings(
+        width=128, num_layers=2, batch_size=32, exploration=0.01, learning_rate=1e-3
+    )
+
+
+def cases(config: Config) -> list[tuple[str, str, bool, int]]:
     """Return grid, objective, whether P_B is learned, and seed, the slowest first."""
     return [
         (name, objective, learned, seed)
-        for name in reversed(GRIDS)
+        for name in reversed(config.grids)
         for objective in reversed(OBJECTIVES)
         for learned in ((False, True) if objective in LEARN_BACKWARD else (False,))
-        for seed in SEEDS[name]
+        for seed in config.seeds[name]
     ]
 
 
-def measure(name: str, objective: str, learned_backward: bool, seed: int) -> records.Row:
+def measure(
+    name: str, objective: str, learned_backward: bool, seed: int, config: Config
+) -> records.Row:
     """Train by one objective, and follow the exact error."""
-    dimension, height = GRIDS[name]
-    made = grid(LEAST_REWARD, dimension=dimension, height=height)
+    dimension, height = config.grids[name]
+    made = grid(config.least_reward, dimension=dimension, height=height)
     num_cells = len(made.target)
     begin = time.process_time()
-    settings = SETTINGS._replace(objective=objective, learned_backward=learned_backward)
-    curve = columns(learning_curve(made, settings, seed, num_updates=UPDATES[name], every=10))
+    settings = config.policy._replace(objective=objective, learned_backward=learned_backward)
+    num_updates = config.updates[name]
+    curve = columns(
+        learning_curve(made, settings, seed, num_updates=num_updates, every=config.every)
+    )
     return {
         "study": "grids",
         "grid": name,
@@ -58,10 +77,10 @@ def measure(name: str, objective: str, learned_backward: bool, seed: int) -> rec
     }
 
 
-def table(rows: list[records.Row]) -> str:
+def table(rows: list[records.Row], config: Config) -> str:
     """Return a line for each objective and backward policy, averaged over seeds."""
     lines = []
-    for name in GRIDS:
+    for name, (dimension, height) in config.grids.items():
         for objective, (label, _) in OBJECTIVES.items():
             for learned in (False, True):
                 runs = [row for row in rows if _is(row, name, objective, learned)]
@@ -75,7 +94,7 @@ def table(rows: list[records.Row]) -> str:
                         "P_B": "none" if objective == "flow_matching" else backward,
                         "half-way": _mean([row["exact"][_half(row)] for row in runs]),
                         "at the end": _mean([row["exact"][-1] for row in runs]),
-                        "total variation": f"{_variation(name, runs):.3f}",
+                        "total variation": f"{_variation(height**dimension, runs):.3f}",
                         "states visited": f"{np.mean([row['states'][-1] for row in runs]):.2g}",
                         "CPU seconds": f"{np.mean([row['seconds'] for row in runs]):.0f}",
                     }
@@ -95,12 +114,11 @@ def _mean(errors: list[float]) -> str:
     return f"{np.mean(errors):.1e}"
 
 
-def _variation(name: str, runs: list[records.Row]) -> float:
-    dimension, height = GRIDS[name]
-    return height**dimension / 2 * float(np.mean([row["exact"][-1] for row in runs]))
+def _variation(num_cells: int, runs: list[records.Row]) -> float:
+    return num_cells / 2 * float(np.mean([row["exact"][-1] for row in runs]))
 
 
-def draw(rows: list[records.Row], path: Path) -> None:
+def draw(rows: list[records.Row], path: Path, config: Config) -> None:
     """Draw the exact error over the states that were visited, a panel for each grid."""
     import matplotlib
 
@@ -109,9 +127,9 @@ def draw(rows: list[records.Row], path: Path) -> None:
     from matplotlib.lines import Line2D
 
     figure, panels = plt.subplots(
-        1, len(GRIDS), figsize=(11, 4.6), sharey=True, squeeze=False, layout="constrained"
+        1, len(config.grids), figsize=(11, 4.6), sharey=True, squeeze=False, layout="constrained"
     )
-    for axes, name in zip(panels[0], GRIDS, strict=True):
+    for axes, name in zip(panels[0], config.grids, strict=True):
         for objective, (_, colour) in OBJECTIVES.items():
             for learned, linestyle in ((False, "-"), (True, "--")):
                 for row in rows:
