@@ -140,16 +140,7 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
                 f"variables.\nRunning {', '.join(names)}, {budget:g} s each; the results will "
                 f"be in {folder}/."
             )
-            log.event(
-                "started",
-                {
-                    "table": request.label,
-                    "rows": scores.num_rows,
-                    "variables": list(request.table.columns),
-                    "folder": str(folder),
-                    "seconds_each": budget,
-                },
-            )
+            log.started(request, folder, seconds_each=budget)
             comparison = compare(
                 request.table,
                 names,

@@ -288,7 +288,7 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
                 f"Read {request.label}: {scores.num_rows} rows, {scores.num_variables} variables.\n"
                 f"Fitting; the results will be in {folder}/."
             )
-            log.event("started", _beginning(args, request, folder))
+            log.started(request, folder, seed=args.seed)
             started = time.monotonic()
             estimator = _fit(args, request, checkpoints, log)
             seconds = time.monotonic() - started
@@ -340,17 +340,6 @@ def check_usage(args: argparse.Namespace, parser: argparse.ArgumentParser) -> No
     if args.score == "bde" and (args.log or args.standardize):
         option = "--log" if args.log else "--standardize"
         parser.error(f"{option} is for measurements; leave it out with --score bde")
-
-
-def _beginning(args: argparse.Namespace, request: Request, folder: Path) -> dict[str, Any]:
-    """Say what is fitted, for programs."""
-    return {
-        "table": request.label,
-        "rows": len(request.table),
-        "variables": list(request.table.columns),
-        "folder": str(folder),
-        "seed": args.seed,
-    }
 
 
 def _fit(args: argparse.Namespace, request: Request, checkpoints: Path, log: Log) -> OrderGFlowNet:

@@ -7,7 +7,11 @@ import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dag_gfn.cli.inputs import Request
 
 
 def add_log_options(group: Any, *, quiet: str) -> None:
@@ -59,6 +63,16 @@ class Log:
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
             line = plain({"time": now, "event": kind, **facts})
             print(json.dumps(line, ensure_ascii=False, allow_nan=False), flush=True)
+
+    def started(self, request: Request, folder: Path, **more: Any) -> None:
+        """Print a line of JSON that says what has begun, on which table and where results go."""
+        table = {
+            "table": request.label,
+            "rows": len(request.table),
+            "variables": list(request.table.columns),
+            "folder": str(folder),
+        }
+        self.event("started", table | more)
 
     def training(self, row: Mapping[str, float]) -> None:
         """Print a row of the history of a training, with the time that is left.

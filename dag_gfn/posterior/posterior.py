@@ -752,18 +752,14 @@ class Posterior(ParametricPosterior):
         facts = {
             "variables": f"{self.num_variables} ({' '.join(shown)})",
             "graphs": f"{self.num_samples} draws",
-            "ESS": f"{self.ess:.1f}",
-            "k-hat": f"{self.khat:.2f}",
         }
-        if "rhat" in self.metadata:  # draws of chains, which all weigh the same
-            del facts["k-hat"]
-            facts |= {
-                "ESS": f"{self.metadata['ess']:.1f}",
-                "R-hat": f"{self.metadata['rhat']:.3f}",
-            }
         if self.exact:
             facts |= {"graphs": f"{self.num_samples}, all there are", "ESS": "exact"}
-            del facts["k-hat"]
+        elif "rhat" in self.metadata:  # draws of chains, which all weigh the same
+            ess, rhat = (self.metadata[name] for name in ("ess", "rhat"))
+            facts |= {"ESS": f"{ess:.1f}", "R-hat": f"{rhat:.3f}"}
+        else:
+            facts |= {"ESS": f"{self.ess:.1f}", "k-hat": f"{self.khat:.2f}"}
         if not np.isnan(self.log_evidence):
             facts["log evidence"] = f"{self.log_evidence:.2f}"
         if self.method:

@@ -27,7 +27,6 @@ def figure(
     alternative: str,
     caption: Child,
     least_width: float = 22,
-    formulas: bool = False,
 ) -> Html:
     """Draw a picture and put it into a figure, with its caption.
 
@@ -44,15 +43,12 @@ def figure(
     least_width : float, default 22
         Where there is less room the picture scrolls, lest its text be too small to read; in units
         of the page's letters.
-    formulas : bool, default False
-        Whether dollar signs enclose formulas, as in the ticks of logarithmic scales; in the names
-        of variables they do not.
 
     Returns
     -------
     Html
     """
-    address, width, height = _data(draw, formulas)
+    address, width, height = _data(draw)
     image = element(
         "img",
         src=address,
@@ -64,14 +60,12 @@ def figure(
     return element("figure", scrolling(image), element("figcaption", caption))
 
 
-def _data(draw: Callable[[], Axes], formulas: bool) -> tuple[str, float, float]:
+def _data(draw: Callable[[], Axes]) -> tuple[str, float, float]:
     """Return a picture as the address of its data, and its size in pixels of a page."""
     import matplotlib
     import matplotlib.pyplot as plt
 
-    with matplotlib.rc_context(
-        {"svg.hashsalt": "dag_gfn", "svg.fonttype": "path", "text.parse_math": formulas}
-    ):
+    with matplotlib.rc_context({"svg.hashsalt": "dag_gfn", "svg.fonttype": "path"}):
         drawn = draw().get_figure(root=True)
         assert drawn is not None
         file = io.BytesIO()

@@ -229,7 +229,7 @@ class LocalScores:
 
         A NaN would pass for minus infinity in one method, and for anything in another.
         """
-        bad = np.flatnonzero(np.isnan(values) | (values == np.inf))
+        bad = np.flatnonzero(~(values < np.inf))  # nothing is less than NaN either
         if len(bad):
             parents = [self.names[i] for i in np.flatnonzero(parents_of(int(bad[0])))]
             raise ValueError(
@@ -577,7 +577,7 @@ def local_scores(
     log_prior = np.asarray(
         prior_model.log_prior(np.arange(len(names)), len(names)), dtype=np.float64
     )
-    if log_prior.shape != (len(names),) or np.any(np.isnan(log_prior) | (log_prior == np.inf)):
+    if log_prior.shape != (len(names),) or not np.all(log_prior < np.inf):
         raise ValueError(
             f"{type(prior_model).__name__}.log_prior must give a number of nats for each of 0 to "
             f"{len(names) - 1} parents, not {log_prior}."

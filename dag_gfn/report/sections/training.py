@@ -55,7 +55,6 @@ def training(findings: Findings) -> Html:
             "The spread of the log-weights should fall, and the efficiency rise, until both stay "
             "where they are. The loss need not reach zero."
         ),
-        formulas=True,
     )
     return join([paragraph(said), picture])
 

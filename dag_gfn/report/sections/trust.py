@@ -46,7 +46,6 @@ def trust(findings: Findings) -> Html:
                     "The weights, largest first. A perfect sampler gives a flat line at 1; the "
                     "steeper the left end, the more a few draws decide."
                 ),
-                formulas=True,
             )
         )
     if posterior.exact:
